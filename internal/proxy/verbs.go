@@ -53,3 +53,23 @@ type ConsoleSession interface {
 	Message(ctx context.Context, kind byte, body []byte, out []byte) ([]byte, error)
 	Close()
 }
+
+// Lifecycle is what node does with a Proxy besides.
+//
+//	New(Config) (*Proxy, error)   opens listeners; serves nobody yet
+//	Start() error                 runs the loops
+//	Apply(*Policy) error          publishes a policy; loops see it at the next message boundary
+//	Drain(ctx) error              stops accepting, lets transactions finish, ends idle clients with
+//	                              57P01 at a boundary; nil when no client is left
+//	Close() error                 ends everything at once
+type Lifecycle interface {
+	Start() error
+	Apply(p *Policy) error
+	Drain(ctx context.Context) error
+	Close() error
+	// Alive reports whether every loop has turned within the last seconds;
+	// it waits for none of them.
+	Alive() bool
+	// Serving reports whether listeners accept and the state is not draining.
+	Serving() bool
+}

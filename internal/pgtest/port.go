@@ -1,0 +1,64 @@
+package pgtest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Ports are taken below Linux's ephemeral range (32768 and up): a server that
+// restarts must find its port again, and must not lose it to an outgoing
+// connection of a churn test in between.
+const firstPort, lastPort = 12000, 32000
+
+// FreePort returns a loopback TCP port on which nobody listens now.
+func FreePort() (int, error) {
+	for range 200 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			return 0, fmt.Errorf("close probe of port %d: %w", port, err)
+		}
+		return port, nil
+	}
+	return 0, errors.New("find free port: none of 200 tries")
+}
+
+// FreeAddr is FreePort as 127.0.0.1:port, for tests.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	port, err := FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
+
+// RaiseFiles raises the limit of open files to n, or to the hard limit where
+// that is lower and this process may not raise it. Children inherit it: Go
+// restores the original soft limit in children unless the limit was set by hand.
+func RaiseFiles(n uint64) error {
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read limit of open files: %w", err)
+	}
+	want := syscall.Rlimit{Cur: n, Max: max(n, lim.Max)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want); err == nil {
+		return nil
+	}
+	want = syscall.Rlimit{Cur: min(n, lim.Max), Max: lim.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want); err != nil {
+		return fmt.Errorf("raise limit of open files to %d: %w", want.Cur, err)
+	}
+	if want.Cur < n {
+		return fmt.Errorf("raise limit of open files to %d: the hard limit is %d", n, lim.Max)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"spillway/internal/proxy"
+)
+
+// holderColumns are Spillway's own: who has a server now, the longest first.
+// Ages are in seconds.
+var holderColumns = slices.Concat(
+	int8s("client_id"), texts("database", "user", "application_name", "addr"), int4s("server_pid"),
+	texts("state", "transaction_state"), numerics("checkout_age", "transaction_age", "query_age"),
+	texts("pinned"), int4s("waiting_behind"), texts("sql"))
+
+// holder is a server that is out, with the client that has it. client is zero
+// when it has gone and the server is being cleaned up after it.
+type holder struct {
+	client, server proxy.ConnStat
+	checkedOut     time.Time
+}
+
+func showHolders(ctx context.Context, c *call, a *answer) error {
+	held, err := holders(ctx, c.console.Facts)
+	if err != nil {
+		return err
+	}
+	pools, err := c.console.Facts.Pools(ctx)
+	if err != nil {
+		return err
+	}
+	waiting := map[[2]string]int{}
+	for _, p := range pools {
+		waiting[[2]string{p.Database, p.User}] = p.ClientsWaiting
+	}
+	now := c.console.Now()
+	for _, h := range held {
+		pool := [2]string{h.server.Database, h.server.User}
+		a.row(h.row(now, waiting[pool])...)
+	}
+	return nil
+}
+
+// holders joins servers that are out with their clients. The two snapshots are
+// not of one instant: a server whose client is not in the other one counts as
+// without a client.
+func holders(ctx context.Context, facts proxy.Facts) ([]holder, error) {
+	servers, err := facts.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := facts.Clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[uint64]proxy.ConnStat, len(clients))
+	for _, client := range clients {
+		byID[client.ID] = client
+	}
+	var held []holder
+	for _, server := range servers {
+		if server.Link == 0 && server.State != "active" && server.State != "being_canceled" {
+			continue
+		}
+		h := holder{server: server, client: byID[server.Link]}
+		h.checkedOut = firstTime(h.server.CheckedOutAt, h.client.CheckedOutAt)
+		held = append(held, h)
+	}
+	slices.SortFunc(held, func(x, y holder) int {
+		return cmp.Or(x.checkedOut.Compare(y.checkedOut), cmp.Compare(x.server.ID, y.server.ID))
+	})
+	return held, nil
+}
+
+func (h holder) row(now time.Time, waiting int) []cell {
+	state := h.server.InTransaction
+	if state == 0 {
+		state = h.client.InTransaction
+	}
+	return []cell{
+		{n: int64(h.client.ID), null: h.client.ID == 0},
+		text(h.server.Database), text(cmp.Or(h.client.User, h.server.User)),
+		orNull(h.client.Application), orNull(h.client.Addr), number(h.server.RemotePID),
+		text(cmp.Or(h.client.State, h.server.State)), orNull(transactionState(state)),
+		age(now, h.checkedOut),
+		age(now, firstTime(h.client.TransactionAt, h.server.TransactionAt)),
+		age(now, firstTime(h.client.QueryAt, h.server.QueryAt)),
+		orNull(cmp.Or(h.client.Pinned, h.server.Pinned)), number(waiting),
+		orNull(cmp.Or(h.client.SQL, h.server.SQL)),
+	}
+}
+
+func firstTime(times ...time.Time) time.Time {
+	for _, t := range times {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// age is NULL for what has not begun.
+func age(now, since time.Time) cell {
+	if since.IsZero() {
+		return cell{null: true}
+	}
+	return seconds(max(now.Sub(since), 0))
+}
+
+func transactionState(b byte) string {
+	switch b {
+	case 'I':
+		return "idle"
+	case 'T':
+		return "in transaction"
+	case 'E':
+		return "failed transaction"
+	}
+	return ""
+}

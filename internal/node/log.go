@@ -17,7 +17,7 @@ import (
 // LogConfig says how lines are written.
 type LogConfig struct {
 	Level  string // debug, info, warn or error; "" = info
-	Format string // json, text or auto ("" = auto): coloured text on a terminal, JSON elsewhere
+	Format string // json or text ("" = text; coloured on a terminal)
 	// PerSecond is how many lines of one level and message pass a second
 	// before the rest are counted instead; 0 = no bound.
 	PerSecond int
@@ -70,26 +70,19 @@ func setLevel(level *slog.LevelVar, name string) error {
 // logFormat returns the maker of handlers for the named format.
 func logFormat(out io.Writer, name string) (func(io.Writer) slog.Handler, error) {
 	options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: redact}
-	terminal := isTerminal(out)
 	switch name {
 	case "json":
-	case "text":
-		if !terminal {
-			return func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }, nil
-		}
-	case "", "auto":
-		if !terminal {
-			name = "json"
-		}
-	default:
-		return nil, fmt.Errorf("read log format %q: want auto, json or text", name)
-	}
-	if name == "json" {
 		return func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }, nil
+	case "", "text":
+	default:
+		return nil, fmt.Errorf("read log format %q: want json or text", name)
+	}
+	if !isTerminal(out) {
+		return func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }, nil
 	}
 	return func(w io.Writer) slog.Handler {
 		return tint.NewHandler(w, &tint.Options{
-			Level: slog.LevelDebug, ReplaceAttr: redact,
+			Level: options.Level, ReplaceAttr: redact,
 			TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "",
 		})
 	}, nil

@@ -1,0 +1,67 @@
+package session
+
+import "spillway/internal/wire"
+
+// opKind is what a server still has to answer.
+type opKind uint8
+
+const (
+	opQuery    opKind = iota + 1 // Query or FunctionCall; ends with ReadyForQuery
+	opSync                       // ends with ReadyForQuery
+	opParse                      // ends with ParseComplete
+	opBind                       // ends with BindComplete
+	opDescribe                   // ends with RowDescription or NoData
+	opExecute                    // ends with CommandComplete, EmptyQueryResponse or PortalSuspended
+	opClose                      // ends with CloseComplete
+	opReply                      // answered by us, nothing comes from the server
+	opCopyEnd                    // CopyDone or CopyFail sent ahead; nothing comes
+)
+
+type opFlag uint8
+
+const (
+	flagSwallow opFlag = 1 << iota // the answer is not the client's
+	flagSetup                      // part of preparing the server for its client
+	flagAsk                        // the answer's rows are settings for us
+	flagAdded                      // the statement was added to the server's table
+	flagDropped                    // the statement was dropped from the server's table
+)
+
+// op is one reply a server owes.
+type op struct {
+	kind  opKind
+	flags opFlag
+	off   int32        // where the message stands in Server.unit; -1 = not kept
+	st    *Statement   // opParse, opBind, opClose
+	cs    *named       // the client's entry made (opParse, opReply) or removed (opClose)
+	rep   *wire.Report // stands in place of the error that will come
+	bytes byte         // opReply: the kind of the empty message to send
+}
+
+// ops is a ring of owed replies as a slice with a moving head: it empties at
+// every Sync, so the space is used again without wrapping.
+type ops struct {
+	list []op
+	head int
+}
+
+func (o *ops) empty() bool { return o.head == len(o.list) }
+func (o *ops) len() int    { return len(o.list) - o.head }
+func (o *ops) first() *op  { return &o.list[o.head] }
+
+func (o *ops) pop() {
+	o.list[o.head] = op{}
+	o.head++
+	if o.head == len(o.list) {
+		o.list, o.head = o.list[:0], 0
+	}
+}
+
+func (o *ops) push(p op) {
+	if o.head > 64 && o.head*2 > len(o.list) {
+		n := copy(o.list, o.list[o.head:])
+		clear(o.list[n:])
+		o.list, o.head = o.list[:n], 0
+	}
+	o.list = append(o.list, p)
+}

@@ -1,0 +1,187 @@
+package session
+
+import (
+	"strings"
+	"unsafe"
+
+	"spillway/internal/statement"
+	"spillway/internal/wire"
+)
+
+// unshared are the effects that leave state only their session may see.
+const unshared = statement.Listen | statement.Advisory | statement.Temp | statement.HoldCursor |
+	statement.Load | statement.SetRole | statement.Prepare
+
+// weighty are the effects that need a second look.
+const weighty = unshared | statement.Set | statement.UnknownFunction | statement.Opaque |
+	statement.Execute | statement.Deallocate | statement.Begin
+
+// query takes a simple query. Its text is read as it arrives; what it leaves
+// behind is known before its answer can come.
+func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
+	c.Counts.Queries++
+	if c.Mode == Session {
+		s.ops.push(op{kind: opQuery})
+		return pass
+	}
+	if !m.whole() {
+		return c.longQuery(s, m)
+	}
+	text := m.body()
+	e := statement.Scan(text, true)
+	if act, refused := c.effects(s, e, text, fx, false); refused {
+		return act
+	}
+	c.startQuery(s)
+	return pass
+}
+
+func (c *Client) startQuery(s *Server) {
+	c.setUnnamed(nil) // a simple query drops the unnamed statement
+	s.unnamed = nil
+	s.ops.push(op{kind: opQuery})
+}
+
+// longQuery streams a text that is not all there. It can no longer be refused
+// when its effects are known: they pin.
+func (c *Client) longQuery(s *Server, m *Msg) Action {
+	c.scan.Reset(true)
+	c.scan.Feed(m.body())
+	c.startQuery(s)
+	return pass
+}
+
+// Continue takes a further piece of a query whose beginning Front passed on;
+// last says that it is the end.
+func (c *Client) Continue(s *Server, piece []byte, last bool) {
+	if c.Mode == Session {
+		return
+	}
+	c.scan.Feed(piece)
+	if !last {
+		return
+	}
+	e := c.scan.Finish()
+	c.taint(s, e&^statement.Set)
+	if e&statement.Set != 0 {
+		c.pinned |= statement.Set
+	}
+	c.pinned |= e & unshared
+}
+
+// effects acts on what a text will do. In a Parse it only looks: the text may
+// be executed in a later transaction, which asks again by the statement.
+func (c *Client) effects(s *Server, e statement.Effect, text []byte, fx *Effects, extended bool) (Action, bool) {
+	if e&weighty == 0 {
+		return Action{}, false
+	}
+	if c.Mode == Statement1 && e&statement.Begin != 0 {
+		return c.refuse(s, fx, extended, &wire.Report{Severity: "ERROR", Code: "0A000",
+			Message: "transaction blocks are not allowed in a pool of mode statement",
+			Hint:    "Set pool_mode: transaction for this database or user."}), true
+	}
+	why := e & unshared
+	if e&statement.Set != 0 && !c.follows(s, e, text) {
+		why |= statement.Set
+	}
+	if why != 0 && c.Rules.Refuse {
+		return c.refuse(s, fx, extended, &wire.Report{Severity: "ERROR", Code: "0A000",
+			Message: why.String() + " is not allowed in a pool of mode transaction",
+			Detail:  "It makes session state that the next client of the server would see.",
+			Hint:    "Use a pool of mode session, or set session.on_state: pin."}), true
+	}
+	if !extended && e&(statement.Deallocate|statement.Execute) != 0 && c.pinned&statement.Prepare == 0 {
+		if act, done := c.sqlPrepared(s, e, text, fx); done {
+			return act, true
+		}
+	}
+	c.pinned |= why
+	c.taint(s, e)
+	return Action{}, false
+}
+
+// taint marks a server that may hold state nobody can see.
+func (c *Client) taint(s *Server, e statement.Effect) {
+	if !c.Rules.TrustFunctions && e&(statement.UnknownFunction|statement.Opaque) != 0 {
+		s.dirty, s.dirtyBy = true, c
+	}
+}
+
+// follows tells whether every setting this text changes is reported by the
+// server, or asked for before the server's release.
+func (c *Client) follows(s *Server, e statement.Effect, text []byte) bool {
+	set, ok := statement.ParseSet(text)
+	if !ok || e&statement.Multi != 0 {
+		return false
+	}
+	if set.Reset && set.Name == "all" {
+		s.forgot, s.ask = true, len(c.Rules.Track) > 0
+		return true
+	}
+	if Reported(set.Name) && s.Settings.Get(set.Name) != "" {
+		return true
+	}
+	for _, name := range c.Rules.Track {
+		if strings.EqualFold(name, set.Name) {
+			s.ask = true
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Client) refuse(s *Server, fx *Effects, extended bool, rep *wire.Report) Action {
+	if extended {
+		return s.fail(fx, rep)
+	}
+	// The server must fail as well: its transaction fares as it would directly.
+	fx.ToServer = wire.AppendQuery(fx.ToServer, "spillway: refused")
+	c.setUnnamed(nil)
+	s.unnamed = nil
+	s.ops.push(op{kind: opQuery, rep: rep})
+	return drop
+}
+
+// sqlPrepared lets EXECUTE and DEALLOCATE at SQL level reach statements that
+// were prepared by the protocol, which the server knows by another name.
+func (c *Client) sqlPrepared(s *Server, e statement.Effect, text []byte, fx *Effects) (Action, bool) {
+	if e&statement.Multi != 0 {
+		return Action{}, false
+	}
+	if ex, ok := statement.ParseExecute(text); ok && e&statement.Execute != 0 {
+		cs := c.stmts[ex.Name]
+		if cs == nil || !s.table.has(cs.st) {
+			return Action{}, false
+		}
+		return c.resend(s, text, ex.From, ex.To, cs.st.name, fx), true
+	}
+	if de, ok := statement.ParseDeallocate(text); ok && !de.All {
+		cs := c.stmts[de.Name]
+		if cs == nil {
+			return Action{}, false
+		}
+		delete(c.stmts, cs.name)
+		c.cache.drop(cs.st)
+		// Any statement with this tag and no effect will do.
+		fx.ToServer = wire.AppendQuery(fx.ToServer, "PREPARE spillway_none AS SELECT 1")
+		s.ops.push(op{kind: opQuery, flags: flagSwallow})
+		fx.ToServer = wire.AppendQuery(fx.ToServer, "DEALLOCATE spillway_none")
+		c.startQuery(s)
+		return drop, true
+	}
+	return Action{}, false
+}
+
+// resend sends a query with text[from:to] replaced by a quoted name.
+func (c *Client) resend(s *Server, text []byte, from, to int, name string, fx *Effects) Action {
+	end := len(text)
+	if end > 0 && text[end-1] == 0 {
+		end--
+	}
+	fx.ToServer = wire.AppendQuery(fx.ToServer, string(text[:from])+`"`+name+`"`+string(text[to:end]))
+	c.startQuery(s)
+	return drop
+}
+
+// stringBytes views a string as bytes that are only read.
+func stringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -1,0 +1,370 @@
+package session
+
+import "spillway/internal/wire"
+
+// Event is what an answer of the server meant. It is a set.
+type Event uint16
+
+// Events.
+const (
+	EventReady       Event = 1 << iota // ReadyForQuery for the client
+	EventSetup                         // preparing for the client ended well
+	EventSetupFailed                   // it failed; Server.Failure tells why
+	EventBroken                        // the server broke the protocol: close it
+	EventError                         // an ErrorResponse passed; Server.LastCode tells which
+	EventTransaction                   // a transaction ended
+)
+
+// Server is the server half of a session. The zero value is a server fresh
+// from login, idle and clean; set Settings to what it reported.
+type Server struct {
+	Settings Settings
+
+	ops      ops
+	table    table
+	cache    *Cache
+	unnamed  *Statement // what Parse "" last made there
+	owner    *Client    // the client that has the lease; nil while idle or orphaned
+	unit     []byte     // the unit's messages as sent, for healing 0A000
+	dirtyBy  *Client    // whose statements may have left state behind
+	state    byte // transaction state of the last ReadyForQuery
+	dirty    bool // state may be left that settings do not show
+	skipping bool // an error was seen; the server ignores all until Sync
+	copyIn   bool // the server reads COPY data
+	asking   bool
+	ask      bool // a followed setting may have changed: ask before release
+	forgot   bool // RESET ALL or DISCARD ALL was seen
+	answered bool // something of this unit reached the client: no healing
+	heals    uint8
+	extra    string // settings being gathered by an ask
+
+	// Failure is the error of a failed setup. Owned by the server until the next one.
+	Failure wire.Report
+	// LastCode is the SQLSTATE of the last error.
+	LastCode [5]byte
+}
+
+// NewServer returns a server as it is after login with these settings.
+func NewServer(cache *Cache, s Settings) *Server {
+	return &Server{cache: cache, Settings: s, state: wire.Idle}
+}
+
+// State is the transaction state the server last reported.
+func (s *Server) State() byte { return s.state }
+
+// Owner is the client that has the server's lease; nil when none has.
+func (s *Server) Owner() *Client { return s.owner }
+
+// Clean is the release rule: the server reported idle, owes nothing, reads no
+// COPY data, and nothing sent to it is unsynced. ReadyForQuery alone proves
+// none of this.
+func (s *Server) Clean() bool {
+	return s.ops.empty() && s.state == wire.Idle && !s.copyIn && !s.skipping
+}
+
+// Quiet tells that the server owes nothing, whatever transaction it is in.
+func (s *Server) Quiet() bool { return s.ops.empty() && !s.copyIn && !s.skipping }
+
+// Copying tells that COPY data is streaming to or from the server.
+func (s *Server) Copying() bool { return s.copyIn }
+
+// Prepared is how many statements the server holds for clients.
+func (s *Server) Prepared() int { return len(s.table.at) }
+
+// Forget drops what the server has prepared from the books, for a server that
+// is closed or leaves its loop.
+func (s *Server) Forget() {
+	for st := range s.table.at {
+		s.cache.drop(st)
+	}
+	clear(s.table.at)
+	s.unnamed = nil
+	for !s.ops.empty() {
+		s.ops.pop()
+	}
+}
+
+// push adds an owed reply. A reply made by us is sent at once when nothing
+// stands before it.
+func (s *Server) push(p op, fx *Effects) {
+	s.ops.push(p)
+	s.emit(fx)
+}
+
+// emit sends the replies made by us that stand first.
+func (s *Server) emit(fx *Effects) {
+	for !s.ops.empty() {
+		p := s.ops.first()
+		switch p.kind {
+		case opReply:
+			if s.owner != nil {
+				fx.ToClient = wire.AppendEmpty(fx.ToClient, p.bytes)
+			}
+			if p.cs != nil && p.bytes == wire.CloseComplete {
+				s.cache.drop(p.cs.st)
+			}
+		case opCopyEnd:
+		default:
+			return
+		}
+		s.ops.pop()
+	}
+}
+
+// Streams tells that rows and COPY data go to the client as they are: the
+// caller need not ask about each.
+func (s *Server) Streams() bool {
+	return s.owner != nil && (s.ops.empty() || s.ops.first().flags&flagSwallow == 0)
+}
+
+// Back takes one message of the server. body is what is there of its body: all
+// of it for the kinds Whole names, otherwise it may be cut. forward says
+// whether the message goes to the client; what fx holds for the client goes
+// behind it.
+func (s *Server) Back(kind byte, body []byte, fx *Effects) (forward bool, ev Event) {
+	forward = s.Streams()
+	switch kind {
+	case wire.DataRow, wire.CopyData, wire.CopyDone, wire.FunctionCallResponse, wire.ParameterDescription:
+		if !forward && kind == wire.DataRow {
+			s.asked(body)
+		}
+		s.answered = true
+		return forward, 0
+	case wire.ReadyForQuery:
+		return s.ready(body, forward, fx)
+	case wire.ErrorResponse:
+		return s.failed(body, forward, fx)
+	case wire.CommandComplete:
+		if len(body) > 0 && body[0] == 'D' {
+			s.discarded(body)
+		}
+		return s.done(opExecute, forward, fx)
+	case wire.EmptyQueryResponse, wire.PortalSuspended:
+		return s.done(opExecute, forward, fx)
+	case wire.ParseComplete:
+		return s.exactly(opParse, forward, fx)
+	case wire.BindComplete:
+		return s.exactly(opBind, forward, fx)
+	case wire.CloseComplete:
+		return s.exactly(opClose, forward, fx)
+	case wire.RowDescription, wire.NoData:
+		return s.done(opDescribe, forward, fx)
+	case wire.CopyInResponse, wire.CopyBothResponse:
+		s.copyStarts()
+		return forward, 0
+	case wire.CopyOutResponse:
+		return forward, 0
+	case wire.ParameterStatus:
+		s.parameter(body)
+		return forward, 0
+	case wire.NoticeResponse:
+		return forward, 0
+	case wire.NotificationResponse:
+		return s.owner != nil, 0
+	}
+	return false, EventBroken
+}
+
+// Whole tells for which kinds Back must see the whole body.
+func Whole(kind byte) bool {
+	switch kind {
+	case wire.ReadyForQuery, wire.ParameterStatus, wire.CommandComplete, wire.ErrorResponse:
+		return true
+	}
+	return false
+}
+
+// done ends the first op when it is of this kind; in a simple query the same
+// messages end nothing.
+func (s *Server) done(kind opKind, forward bool, fx *Effects) (bool, Event) {
+	if s.ops.empty() {
+		return false, EventBroken
+	}
+	s.answered = true
+	switch p := s.ops.first(); {
+	case p.kind == kind:
+		s.copyIn = false
+		s.ops.pop()
+		s.emit(fx)
+	case p.kind == opQuery:
+		s.copyIn = s.copyIn && kind != opExecute
+	default:
+		return false, EventBroken
+	}
+	return forward, 0
+}
+
+func (s *Server) exactly(kind opKind, forward bool, fx *Effects) (bool, Event) {
+	if s.ops.empty() || s.ops.first().kind != kind {
+		return false, EventBroken
+	}
+	if p := s.ops.first(); p.flags&flagDropped != 0 {
+		s.cache.drop(p.st)
+	}
+	s.answered = s.answered || kind == opBind
+	s.ops.pop()
+	s.emit(fx)
+	return forward, 0
+}
+
+func (s *Server) ready(body []byte, forward bool, fx *Effects) (bool, Event) {
+	if len(body) != 1 || s.ops.empty() {
+		return false, EventBroken
+	}
+	p := *s.ops.first()
+	if p.kind != opQuery && p.kind != opSync {
+		return false, EventBroken
+	}
+	s.ops.pop()
+	s.skipping, s.copyIn = false, false
+	s.state = body[0]
+	var ev Event
+	switch {
+	case p.flags&flagAsk != 0:
+		s.Settings, s.asking = s.Settings.withExtras(s.extra), false
+	case p.flags&flagSetup != 0:
+		ev = s.setupEnds()
+	case p.flags&flagSwallow == 0:
+		ev = EventReady
+		if s.state == wire.Idle {
+			ev |= EventTransaction
+		}
+	}
+	if s.ops.empty() {
+		s.unit, s.answered, s.heals = s.unit[:0], false, 0
+	}
+	s.emit(fx)
+	return forward, ev
+}
+
+// failed takes an error. In the extended protocol the server now ignores all
+// until Sync, so what was sent in between is undone in the books.
+func (s *Server) failed(body []byte, forward bool, fx *Effects) (bool, Event) {
+	copy(s.LastCode[:], wire.ReportCode(body))
+	s.copyIn = false
+	if s.ops.empty() {
+		return s.owner != nil, EventError // a FATAL out of turn
+	}
+	p := *s.ops.first()
+	if p.kind == opQuery || p.kind == opSync {
+		if p.flags&(flagSetup|flagAsk) != 0 {
+			s.Failure = wire.ParseReport(body)
+			return false, 0
+		}
+		if p.rep != nil && forward {
+			fx.ToClient = wire.AppendReport(fx.ToClient, wire.ErrorResponse, *p.rep)
+			return false, EventError
+		}
+		return forward, EventError
+	}
+	if s.heal(&p, fx) {
+		return false, 0
+	}
+	forward = s.owner != nil
+	if p.rep != nil && forward {
+		fx.ToClient = wire.AppendReport(fx.ToClient, wire.ErrorResponse, *p.rep)
+		forward = false
+	}
+	s.skip()
+	return forward, EventError
+}
+
+// skip undoes everything up to the next Sync.
+func (s *Server) skip() {
+	for !s.ops.empty() {
+		if s.ops.first().kind == opSync {
+			return
+		}
+		p := *s.ops.first()
+		s.ops.pop()
+		s.undo(&p)
+	}
+	s.skipping = true
+}
+
+func (s *Server) undo(p *op) {
+	if p.st != nil {
+		switch {
+		case p.flags&flagAdded != 0:
+			if _, ok := s.table.at[p.st]; ok {
+				delete(s.table.at, p.st)
+				s.cache.drop(p.st)
+			}
+		case p.flags&flagDropped != 0:
+			s.table.add(p.st) // its Close was ignored; the reference is still held
+		case p.kind == opParse:
+			s.unnamed = nil
+		}
+	}
+	if p.cs == nil {
+		return
+	}
+	if p.kind == opClose || p.kind == opReply && p.bytes == wire.CloseComplete {
+		if s.owner != nil {
+			s.owner.restore(p.cs)
+		} else {
+			s.cache.drop(p.cs.st)
+		}
+	} else if s.owner != nil {
+		s.owner.revoke(p.cs)
+	}
+}
+
+// copyStarts: while it reads COPY data the server ignores Sync, so those sent
+// before the data's end are owed nothing.
+func (s *Server) copyStarts() {
+	s.copyIn = true
+	if s.ops.empty() || s.ops.first().kind != opExecute {
+		return
+	}
+	kept := s.ops.head + 1
+	for i := kept; i < len(s.ops.list); i++ {
+		p := s.ops.list[i]
+		if p.kind == opCopyEnd {
+			s.copyIn = false
+			kept += copy(s.ops.list[kept:], s.ops.list[i:])
+			break
+		}
+		if p.kind != opSync {
+			s.ops.list[kept] = p
+			kept++
+		}
+	}
+	clear(s.ops.list[kept:])
+	s.ops.list = s.ops.list[:kept]
+}
+
+func (s *Server) parameter(body []byte) {
+	name, rest, ok := wire.CString(body)
+	if !ok {
+		return
+	}
+	value, _, ok := wire.CString(rest)
+	if !ok {
+		return
+	}
+	s.Settings = s.Settings.With(string(name), string(value))
+}
+
+// discarded sees DISCARD ALL and DEALLOCATE ALL by their tags, wherever in a
+// text or a function-free block they stood.
+func (s *Server) discarded(tag []byte) {
+	switch string(tag) {
+	case "DISCARD ALL\x00":
+		s.forgot, s.dirty, s.ask = true, false, false
+		s.Settings = s.Settings.withExtras("")
+		if s.owner != nil {
+			s.owner.pinned = 0
+		}
+	case "DEALLOCATE ALL\x00":
+	default:
+		return
+	}
+	for st := range s.table.at {
+		s.cache.drop(st)
+	}
+	clear(s.table.at)
+	if s.owner != nil {
+		s.owner.forgetStatements()
+	}
+}

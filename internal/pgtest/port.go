@@ -41,24 +41,24 @@ func FreeAddr(t testing.TB) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
-// RaiseFiles raises the limit of open files to n, or to the hard limit where
-// that is lower and this process may not raise it. Children inherit it: Go
-// restores the original soft limit in children unless the limit was set by hand.
+// RaiseFiles makes room for n open files here and in children, which inherit
+// the limit (Go restores the original soft limit in children unless it was set
+// by hand). A hard limit below n that this process may not raise is an error.
 func RaiseFiles(n uint64) error {
 	var lim syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
 		return fmt.Errorf("read limit of open files: %w", err)
 	}
-	want := syscall.Rlimit{Cur: n, Max: max(n, lim.Max)}
+	want := syscall.Rlimit{Cur: max(n, lim.Max), Max: max(n, lim.Max)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want); err == nil {
 		return nil
 	}
-	want = syscall.Rlimit{Cur: min(n, lim.Max), Max: lim.Max}
+	if lim.Max < n {
+		return fmt.Errorf("raise limit of open files to %d: the hard limit is %d (ulimit -Hn)", n, lim.Max)
+	}
+	want = syscall.Rlimit{Cur: lim.Max, Max: lim.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want); err != nil {
 		return fmt.Errorf("raise limit of open files to %d: %w", want.Cur, err)
-	}
-	if want.Cur < n {
-		return fmt.Errorf("raise limit of open files to %d: the hard limit is %d", n, lim.Max)
 	}
 	return nil
 }

@@ -19,10 +19,9 @@ const (
 	featExtArg     = 1 << 8
 	featNoIOWait   = 1 << 17
 
-	enterGetEvents      = 1 << 0
-	enterExtArg         = 1 << 3
-	enterRegisteredRing = 1 << 4
-	enterNoIOWait       = 1 << 7
+	enterGetEvents = 1 << 0
+	enterExtArg    = 1 << 3
+	enterNoIOWait  = 1 << 7
 
 	registerProbe            = 8
 	registerRingFDs          = 20
@@ -118,13 +117,6 @@ type bufReg struct {
 	bgid        uint16
 	flags       uint16
 	_           [3]uint64
-}
-
-// ringFDUpdate is struct io_uring_rsrc_update as IORING_REGISTER_RING_FDS uses it.
-type ringFDUpdate struct {
-	offset uint32
-	_      uint32
-	fd     uint64
 }
 
 // syncCancel is struct io_uring_sync_cancel_reg.

@@ -97,7 +97,7 @@ func (r *Ring) room() int { return int(r.sq.entries - (r.sq.next - atomic.LoadUi
 
 // enter submits n entries, runs deferred task work, flushes overflown completions, and does not sleep.
 func (r *Ring) enter(n int) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, r.enterFD, uintptr(n), 0, enterGetEvents|r.enterFlags, 0, 0)
+	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(n), 0, enterGetEvents, 0, 0)
 	return enterError(errno)
 }
 
@@ -106,12 +106,15 @@ func (r *Ring) block(wanted uint32, timeout time.Duration) error {
 	if r.unsubmitted() > 0 && (timeout < 0 || timeout > retryPause) {
 		timeout = retryPause
 	}
-	flags, arg, size := enterGetEvents|r.enterFlags|r.waitFlags, unsafe.Pointer(nil), uintptr(0)
+	flags, arg, size := uintptr(enterGetEvents), unsafe.Pointer(nil), uintptr(0)
+	if r.features&featNoIOWait != 0 {
+		flags |= enterNoIOWait
+	}
 	if timeout >= 0 {
 		r.wait.sec, r.wait.ns = int64(timeout/time.Second), int64(timeout%time.Second)
 		flags, arg, size = flags|enterExtArg, unsafe.Pointer(r.wait), waitArgSize
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, r.enterFD, 0, uintptr(wanted), flags, uintptr(arg), size)
+	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, uintptr(wanted), flags, uintptr(arg), size)
 	return enterError(errno)
 }
 
@@ -121,6 +124,8 @@ func enterError(errno unix.Errno) error {
 	switch errno {
 	case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
 		return nil
+	case unix.EPERM, unix.EACCES, unix.ENOSYS:
+		return fmt.Errorf("%w: entering it is forbidden: %w", ErrUnsupported, errno)
 	case unix.EBADR:
 		return fmt.Errorf("enter io_uring: %w", ErrDropped)
 	case unix.EEXIST:

@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -30,7 +29,10 @@ func Probe() (Features, error) {
 			err = step(r)
 		}
 	}
-	if err = errors.Join(err, r.Close()); err != nil {
+	if closing := r.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
 		return Features{}, fmt.Errorf("probe: %w", err)
 	}
 	return f, nil

@@ -15,11 +15,8 @@ import (
 // Ring is one io_uring with its ring of receive buffers. It belongs to the OS thread that made it: every method, Close
 // included, must be called there (runtime.LockOSThread first). There are no locks inside.
 type Ring struct {
-	fd         int
-	enterFD    uintptr // fd, or its index among the thread's registered rings
-	enterFlags uintptr // what every enter carries: registered ring
-	waitFlags  uintptr // what a blocking enter carries besides
-	features   uint32
+	fd       int
+	features uint32
 
 	sq      sqRing
 	cq      cqRing
@@ -114,11 +111,7 @@ func (r *Ring) open(cfg Config) error {
 	if err := r.mapQueues(&p); err != nil {
 		return err
 	}
-	if err := r.mapBuffers(cfg); err != nil {
-		return err
-	}
-	r.registerFD()
-	return nil
+	return r.mapBuffers(cfg)
 }
 
 // mapQueues maps the queues the kernel made and fills the submission array once: entry i of the queue is always sqe i.
@@ -147,29 +140,12 @@ func (r *Ring) mapQueues(p *params) (err error) {
 	return nil
 }
 
-// registerFD spares each enter the look-up of the ring's descriptor in the process's shared table. A kernel that refuses is used by descriptor.
-func (r *Ring) registerFD() {
-	r.enterFD = uintptr(r.fd)
-	if r.features&featNoIOWait != 0 {
-		r.waitFlags = enterNoIOWait
-	}
-	up := ringFDUpdate{offset: ^uint32(0), fd: uint64(r.fd)}
-	n, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerRingFDs, uintptr(unsafe.Pointer(&up)), 1, 0, 0)
-	if errno == 0 && n == 1 {
-		r.enterFD, r.enterFlags = uintptr(up.offset), enterRegisteredRing
-	}
-}
-
 // Close cancels everything in flight, waits for it, and gives the memory back: after it the kernel touches neither the
 // receive buffers nor any buffer given to Send, and holds no descriptor. Completions not taken are lost. Close twice is safe.
 func (r *Ring) Close() error {
 	var errs []error
 	if r.fd >= 0 {
 		quiet := r.cancelEverything()
-		if r.enterFlags&enterRegisteredRing != 0 {
-			up := ringFDUpdate{offset: uint32(r.enterFD)}
-			unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), unregisterRingFDs, uintptr(unsafe.Pointer(&up)), 1, 0, 0)
-		}
 		errs = append(errs, unix.Close(r.fd), quiet)
 		r.fd = -1
 		if quiet != nil {

@@ -136,8 +136,8 @@ func TestQueueFull(t *testing.T) {
 // While the kernel refuses to take submissions they wait behind the queue, in order, and go through once it takes them again.
 func TestBacklog(t *testing.T) {
 	r := ring(t, Config{Entries: 4})
-	fd, flags := r.enterFD, r.enterFlags
-	r.enterFD, r.enterFlags = uintptr(1<<20), 0 // no such descriptor
+	fd := r.fd
+	r.fd = 1 << 20 // no such descriptor
 	for i := range 50 {
 		r.Nop(uint64(i))
 	}
@@ -147,7 +147,7 @@ func TestBacklog(t *testing.T) {
 	if err := r.SubmitAndWait(1, 0); err == nil {
 		t.Fatal("no error from a ring that is not there")
 	}
-	r.enterFD, r.enterFlags = fd, flags
+	r.fd = fd
 	for i := range 50 {
 		if i == 10 {
 			r.Nop(50)

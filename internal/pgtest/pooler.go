@@ -58,14 +58,18 @@ func ParseKind(s string) (Kind, error) {
 
 // PoolerConfig is the set-up that every kind understands.
 type PoolerConfig struct {
-	Server      *Server
-	Users       map[string]string // name → plain password; empty password: trust
-	PoolSize    int               // servers per (database, user); 0 is 20
-	MaxClients  int               // 0 is 2000
-	Certs       *Certs            // offers TLS to clients
-	UnixServer  bool              // reach PostgreSQL over its unix socket
-	Extra       string            // lines for [pgbouncer], or top-level YAML for Spillway
-	DatabaseTop string            // more keys of the wildcard database: "k=v k=v", or "k: v, k: v"
+	Server     *Server
+	Users      map[string]string // name → plain password; empty password: trust
+	PoolSize   int               // servers per (database, user); 0 is 20
+	MaxClients int               // 0 is 2000
+	Certs      *Certs            // offers TLS to clients
+	UnixServer bool              // reach PostgreSQL over its unix socket
+	// Set changes keys of spillway.yaml, by dotted path: "timeouts.query": "5s".
+	Set map[string]any
+	// Overlay is YAML laid over the rest, key by key; for Spillway.
+	Overlay []byte
+	// INI holds lines for PgBouncer's [pgbouncer].
+	INI string
 }
 
 // Pooler is a running one of some kind. For direct there is no process.
@@ -94,17 +98,25 @@ func StartPooler(k Kind, cfg PoolerConfig) (*Pooler, error) {
 	}
 	p := &Pooler{Kind: k, Host: "127.0.0.1", Port: port}
 	if k.Program == "pgbouncer" {
-		p.Proxy, err = LaunchPgBouncer(cfg.pgbouncer(k, port))
-		return p, err
+		if p.Proxy, err = LaunchPgBouncer(cfg.pgbouncer(k, port)); err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 	adminPort, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
 	p.Admin = net.JoinHostPort(p.Host, strconv.Itoa(adminPort))
+	yaml, err := cfg.Spillway(k, p)
+	if err != nil {
+		return nil, err
+	}
 	o := SpillwayOptions{Listen: p.Addr(), Admin: p.Admin, Files: map[string]string{"userlist.txt": cfg.userlist()}}
-	p.Proxy, err = LaunchSpillway(cfg.spillway(k, p), o)
-	return p, err
+	if p.Proxy, err = LaunchSpillway(yaml, o); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Serve is StartPooler for a test.

@@ -152,3 +152,21 @@ func TestKindsReadBack(t *testing.T) {
 		t.Error("ParseKind(odyssey) succeeded")
 	}
 }
+
+func TestSpillwayConfigMerges(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{})
+	cfg := pgtest.PoolerConfig{
+		Server: s, Users: map[string]string{"postgres": "secret"},
+		Set:     map[string]any{"timeouts.query": "5s"},
+		Overlay: []byte("timeouts: {queue: 1s}\nerror_style: pgbouncer\n"),
+	}
+	text, err := cfg.Spillway(pgtest.SpillwayKind("uring", "session"), &pgtest.Pooler{Host: "127.0.0.1", Port: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"query": "5s"`, `"queue": "1s"`, `"driver": "io_uring"`, `"error_style": "pgbouncer"`, `"type": "scram-sha-256"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("config lacks %s:\n%s", want, text)
+		}
+	}
+}

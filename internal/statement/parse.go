@@ -1,0 +1,317 @@
+package statement
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// parser reads one statement token by token, one token ahead.
+type parser struct {
+	lexer
+	now  lexeme
+	last int // the end of the token before now
+}
+
+func newParser(text []byte, standardConformingStrings bool) *parser {
+	p := &parser{lexer: newLexer(text, standardConformingStrings)}
+	p.now = p.next()
+	for p.isSign(';') { // empty statements
+		p.advance()
+	}
+	return p
+}
+
+func (p *parser) advance() {
+	p.last = p.now.End
+	p.now = p.next()
+}
+
+func (p *parser) isWord(word string) bool {
+	return p.now.kind == lexWord && foldedEqual(p.now.Of(p.text), word)
+}
+
+func (p *parser) isSign(c byte) bool { return p.now.kind == lexSign && p.text[p.now.Start] == c }
+
+// takeWord steps over the word if it is the current token.
+func (p *parser) takeWord(word string) bool {
+	if !p.isWord(word) {
+		return false
+	}
+	p.advance()
+	return true
+}
+
+func (p *parser) takeSign(c byte) bool {
+	if !p.isSign(c) {
+		return false
+	}
+	p.advance()
+	return true
+}
+
+// ahead says whether the token after the current one is the word.
+func (p *parser) ahead(words ...string) bool {
+	l := p.lexer
+	t := l.next()
+	for _, word := range words {
+		if t.kind == lexWord && foldedEqual(t.Of(p.text), word) {
+			return true
+		}
+	}
+	return false
+}
+
+// atEnd says whether nothing but semicolons follows.
+func (p *parser) atEnd() bool {
+	for p.isSign(';') {
+		p.advance()
+	}
+	return p.now.kind == lexEnd
+}
+
+// takeName steps over an identifier and gives it as PostgreSQL reads it.
+func (p *parser) takeName() (string, Span, bool) {
+	span := p.now.Span
+	name, ok := identifier(p.now, p.text)
+	if ok {
+		p.advance()
+	}
+	return name, span, ok
+}
+
+// takeParens steps over '(' … ')' and gives what is between them.
+func (p *parser) takeParens() (Span, bool) {
+	if !p.takeSign('(') {
+		return Span{}, false
+	}
+	inner := Span{p.now.Start, p.now.Start}
+	for depth := 1; ; p.advance() {
+		switch {
+		case p.now.kind == lexEnd || p.now.kind == lexBroken:
+			return Span{}, false
+		case p.isSign('('):
+			depth++
+		case p.isSign(')'):
+			if depth--; depth == 0 {
+				inner.End = max(p.last, inner.Start)
+				if inner.End > p.now.Start {
+					inner.End = p.now.Start
+				}
+				p.advance()
+				return inner, true
+			}
+		}
+	}
+}
+
+// rest steps over all that follows up to the end of the statement and gives it
+// without white space around. It fails if another statement follows.
+func (p *parser) rest() (Span, bool) {
+	span := Span{p.now.Start, p.now.Start}
+	for depth := 0; ; p.advance() {
+		switch {
+		case p.now.kind == lexBroken:
+			return Span{}, false
+		case p.now.kind == lexEnd, depth == 0 && p.isSign(';'):
+			if p.last > span.Start {
+				span.End = p.last
+			}
+			return span, p.atEnd()
+		case p.isSign('('):
+			depth++
+		case p.isSign(')'):
+			depth--
+		}
+	}
+}
+
+// identifier gives the name that a token spells: folded to lower case unless it
+// is quoted, cut to 63 bytes. U&"…" names are refused.
+func identifier(t lexeme, text []byte) (string, bool) {
+	w := t.Of(text)
+	switch {
+	case t.kind == lexWord:
+		folded := make([]byte, len(w))
+		for i, c := range w {
+			folded[i] = lower(c)
+		}
+		return cutName(string(folded)), true
+	case t.kind == lexQuoted && w[0] == '"' && len(w) > 2:
+		return cutName(strings.ReplaceAll(string(w[1:len(w)-1]), `""`, `"`)), true
+	}
+	return "", false
+}
+
+// cutName cuts a name as PostgreSQL does, between characters of UTF-8.
+func cutName(name string) string {
+	if len(name) <= maxName {
+		return name
+	}
+	n := maxName
+	for n > maxName-utf8.UTFMax && !utf8.RuneStart(name[n]) {
+		n--
+	}
+	return name[:n]
+}
+
+// QuoteName appends name as a quoted identifier.
+func QuoteName(dst []byte, name string) []byte {
+	dst = append(dst, '"')
+	for i := range len(name) {
+		if name[i] == '"' {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, name[i])
+	}
+	return append(dst, '"')
+}
+
+// Prepared is the parts of PREPARE name [(types)] AS body.
+type Prepared struct {
+	Name     string // as PostgreSQL reads it
+	NameSpan Span   // where it stands in the text, to be replaced
+	Types    Span   // between the parentheses; empty without
+	Body     Span   // the statement, without the ';' behind it
+}
+
+// ParsePrepare reads a text that is one PREPARE statement.
+func ParsePrepare(text []byte, standardConformingStrings bool) (Prepared, bool) {
+	var d Prepared
+	p := newParser(text, standardConformingStrings)
+	if !p.takeWord("prepare") {
+		return d, false
+	}
+	var ok bool
+	if d.Name, d.NameSpan, ok = p.takeName(); !ok {
+		return d, false
+	}
+	if p.isSign('(') {
+		if d.Types, ok = p.takeParens(); !ok {
+			return d, false
+		}
+	}
+	if !p.takeWord("as") {
+		return d, false
+	}
+	d.Body, ok = p.rest()
+	return d, ok && !d.Body.Empty()
+}
+
+// Executed is the parts of EXECUTE name [(arguments)].
+type Executed struct {
+	Name      string
+	NameSpan  Span
+	Arguments Span // between the parentheses; empty without
+	// Inside says that the EXECUTE is part of EXPLAIN or CREATE TABLE … AS.
+	Inside bool
+}
+
+// ParseExecute reads a text that is one EXECUTE statement, or an EXPLAIN or
+// CREATE TABLE … AS of one.
+func ParseExecute(text []byte, standardConformingStrings bool) (Executed, bool) {
+	var d Executed
+	p := newParser(text, standardConformingStrings)
+	if !p.takeWord("execute") {
+		if d.Inside = p.seekExecute(); !d.Inside {
+			return d, false
+		}
+	}
+	var ok bool
+	if d.Name, d.NameSpan, ok = p.takeName(); !ok {
+		return d, false
+	}
+	if p.isSign('(') {
+		if d.Arguments, ok = p.takeParens(); !ok {
+			return d, false
+		}
+	}
+	if d.Inside && p.takeWord("with") { // WITH [NO] DATA
+		p.takeWord("no")
+		if !p.takeWord("data") {
+			return d, false
+		}
+	}
+	return d, p.atEnd()
+}
+
+// seekExecute steps over EXPLAIN and its options, and CREATE TABLE … AS, and
+// the EXECUTE behind them.
+func (p *parser) seekExecute() bool {
+	if p.takeWord("explain") {
+		if p.isSign('(') {
+			if _, ok := p.takeParens(); !ok {
+				return false
+			}
+		}
+		for p.takeWord("analyze") || p.takeWord("analyse") || p.takeWord("verbose") {
+		}
+		if p.takeWord("execute") {
+			return true
+		}
+	}
+	if !p.takeWord("create") {
+		return false
+	}
+	for ; p.now.kind != lexEnd && p.now.kind != lexBroken && !p.isSign(';'); p.advance() {
+		if p.isSign('(') {
+			if _, ok := p.takeParens(); !ok {
+				return false
+			}
+		}
+		if p.takeWord("as") {
+			return p.takeWord("execute")
+		}
+	}
+	return false
+}
+
+// Deallocated is the parts of DEALLOCATE [PREPARE] name or ALL.
+type Deallocated struct {
+	Name     string // empty with All
+	NameSpan Span
+	All      bool
+}
+
+// ParseDeallocate reads a text that is one DEALLOCATE statement.
+func ParseDeallocate(text []byte, standardConformingStrings bool) (Deallocated, bool) {
+	var d Deallocated
+	p := newParser(text, standardConformingStrings)
+	if !p.takeWord("deallocate") {
+		return d, false
+	}
+	if p.isWord("prepare") {
+		l := p.lexer
+		if t := l.next(); t.kind == lexWord || t.kind == lexQuoted {
+			p.advance()
+		}
+	}
+	if p.takeWord("all") {
+		d.All = true
+		return d, p.atEnd()
+	}
+	var ok bool
+	if d.Name, d.NameSpan, ok = p.takeName(); !ok {
+		return d, false
+	}
+	return d, p.atEnd()
+}
+
+// Lexable says whether texts in the client's encoding can be read by this
+// package: every byte below 0x80 stands for itself in it. The name is compared
+// as PostgreSQL does, ignoring case, '-' and '_'.
+func Lexable(encoding []byte) bool {
+	plain := make([]byte, 0, 32)
+	for _, c := range encoding {
+		if c != '-' && c != '_' && c != ' ' && len(plain) < cap(plain) {
+			plain = append(plain, lower(c))
+		}
+	}
+	for _, name := range []string{"sjis", "shiftjis", "mskanji", "win932", "windows932", "big5", "win950", "windows950", "gbk", "win936", "windows936", "gb18030",
+		"uhc", "win949", "windows949", "johab", "shiftjis2004"} {
+		if bytes.Equal(plain, []byte(name)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,283 @@
+package statement
+
+// token is what the scanner remembers of a token: its kind, and for a key word
+// which one it is and its flags.
+type token uint32
+
+const (
+	tokenNone     token = iota // the beginning of a statement
+	tokenName                  // a word, key word or not
+	tokenQuoted                // "a quoted name"
+	tokenOperand               // a literal, a parameter, ')' or ']'
+	tokenOpen                  // '('
+	tokenComma                 // ','
+	tokenOperator              // an operator or another sign
+	tokenCast                  // '::'
+	tokenDot                   // '.'
+	tokenDone                  // ')' after which an expression may begin
+)
+
+func (t token) kind() token   { return t & 0xff }
+func (t token) word() keyword { return keyword(t >> 8) }
+func (t token) flags() uint8  { return uint8(t >> 16) }
+
+func wordToken(e *wordEntry) token {
+	return tokenName | token(e.id)<<8 | token(e.flags)<<16
+}
+
+// isKeyword says whether t is the unquoted key word k.
+func (t token) isKeyword(k keyword) bool { return t.kind() == tokenName && t.word() == k }
+
+// endsOperand says whether t ends an operand for certain, so that a name after
+// it is an alias and not called. Of words only those count that are no key
+// words.
+func (t token) endsOperand() bool {
+	return t == tokenName || t == tokenQuoted || t == tokenOperand
+}
+
+// qualifier is what stands before the last dot of a name.
+type qualifier uint8
+
+const (
+	qualifierNone qualifier = iota
+	qualifierCatalog
+	qualifierOther
+)
+
+// clauses is the grammatical part of the scanner's state.
+type clauses struct {
+	token     token // the last one
+	before    token // the one before the last name, with its qualifiers
+	qualifier qualifier
+	stage     stage
+	readable  bool // the statement may be Read
+	watch     bool // look for pg_temp in strings
+	watched   uint8
+
+	lastOperator byte
+	depth        int32 // open parentheses
+	atomic       int32 // open BEGIN ATOMIC and CASE
+	nameAt       int   // the last name in the chunk, if nameEnd is not 0
+	nameEnd      int
+
+	resumable uint64 // depths at which an expression may follow the ')'
+	ctes      uint64 // depths at which a WITH list is being read
+
+	config configCall
+}
+
+// configCall follows the arguments of set_config.
+type configCall struct {
+	depth    int32 // of its arguments, 0 outside
+	argument uint8
+}
+
+// word takes a word that stands between tokens.
+func (s *Scanner) word(w []byte) {
+	if s.token == tokenDot {
+		s.token = tokenName
+		if s.stage < stageQuery {
+			s.attend()
+		}
+		return
+	}
+	s.before, s.qualifier = s.token, qualifierNone
+	e := findWord(w)
+	if e == nil {
+		s.token = tokenName
+	} else {
+		s.token = wordToken(e)
+		if s.stage == stageQuery {
+			if e.flags&wordHeeded != 0 {
+				s.heed(e.id)
+			}
+			return
+		}
+	}
+	if s.stage < stageQuery {
+		s.attendName(w)
+	}
+}
+
+// quoted takes the quoted name that is kept.
+func (s *Scanner) quoted() {
+	if s.token != tokenDot {
+		s.before, s.qualifier = s.token, qualifierNone
+	}
+	s.token = tokenQuoted
+	if s.stage < stageQuery {
+		s.attendName(s.name[:s.nameLen])
+	}
+}
+
+func (s *Scanner) attendName(w []byte) {
+	if s.watch && namesTemp(w) {
+		s.current |= Temp
+	}
+	s.attend()
+}
+
+// namesTemp says whether w is pg_temp, pg_temp_3 or the like.
+func namesTemp(w []byte) bool {
+	return len(w) >= len(tempSchema) && foldedEqual(w[:len(tempSchema)], tempSchema)
+}
+
+const tempSchema = "pg_temp"
+
+func (s *Scanner) operand() {
+	s.token = tokenOperand
+	if s.stage < stageQuery {
+		s.attend()
+	}
+}
+
+func (s *Scanner) operatorByte(c byte) {
+	if c == ':' && s.token == tokenOperator && s.lastOperator == ':' {
+		s.token = tokenCast
+		return
+	}
+	s.lastOperator = c
+	s.token = tokenOperator
+	if s.stage < stageQuery {
+		s.attend()
+	}
+}
+
+func (s *Scanner) operator() { s.operatorByte(0) }
+
+func (s *Scanner) dot(chunk []byte) {
+	if k := s.token.kind(); k == tokenName || k == tokenQuoted {
+		w := s.lastName(chunk)
+		switch {
+		case s.qualifier == qualifierNone && len(w) == len("pg_catalog") && s.isCatalog(w):
+			s.qualifier = qualifierCatalog
+		default:
+			s.qualifier = qualifierOther
+			if s.current&Write != 0 && namesTemp(w) {
+				s.current |= Temp
+			}
+		}
+	} else {
+		s.before, s.qualifier = s.token, qualifierOther
+	}
+	s.token = tokenDot
+	if s.stage < stageQuery {
+		s.attend()
+	}
+}
+
+func (s *Scanner) isCatalog(w []byte) bool {
+	if s.token == tokenQuoted {
+		return string(w) == "pg_catalog" && !s.odd()
+	}
+	return foldedEqual(w, "pg_catalog")
+}
+
+// odd says whether the last name is not what the bytes of it say.
+func (s *Scanner) odd() bool { return s.nameEnd == 0 && s.nameOdd }
+
+func (s *Scanner) comma() {
+	if s.config.depth != 0 && s.config.depth == s.depth && s.config.argument < 9 {
+		s.config.argument++
+	}
+	s.token = tokenComma
+	if s.stage < stageQuery {
+		s.attend()
+	}
+}
+
+func (s *Scanner) open(chunk []byte) {
+	resumable := false
+	if k := s.token.kind(); (k == tokenName || k == tokenQuoted) && s.stage == stageQuery {
+		resumable = s.openAfterName(chunk)
+	}
+	s.depth++
+	if s.depth < 64 {
+		bit := uint64(1) << uint(s.depth)
+		s.ctes &^= bit
+		s.resumable &^= bit
+		if resumable {
+			s.resumable |= bit
+		}
+	}
+	s.token = tokenOpen
+	if s.stage < stageQuery {
+		s.attend()
+	}
+}
+
+func (s *Scanner) close() {
+	if s.config.depth != 0 && s.config.depth == s.depth {
+		s.endConfig()
+	}
+	s.token = tokenOperand
+	if s.depth >= 64 || s.resumable>>uint(s.depth)&1 != 0 {
+		s.token = tokenDone
+	}
+	if s.depth > 0 {
+		s.depth--
+	}
+	if s.stage < stageQuery {
+		s.attend()
+	}
+}
+
+func (s *Scanner) semicolon() {
+	if s.depth > 0 || s.atomic > 0 {
+		s.token = tokenOperator
+		return
+	}
+	s.endStatement()
+}
+
+// endStatement joins the statement's effects to those of the text.
+func (s *Scanner) endStatement() {
+	if s.config.depth != 0 { // cut off
+		s.current |= Set
+	}
+	s.effect |= s.current
+	if s.started && s.readable && !s.several {
+		s.effect |= Read
+	}
+	s.current = 0
+	s.clauses = clauses{nameAt: s.nameAt, nameEnd: s.nameEnd}
+}
+
+// total gives the effects of the whole text.
+func (s *Scanner) total() Effect {
+	const plain = Read | Volatile | SessionFunction
+	if s.several {
+		return s.effect&^Read | Multi
+	}
+	if s.effect&^plain != 0 {
+		return s.effect &^ Read
+	}
+	return s.effect
+}
+
+// watchByte looks for pg_temp in the text of a string, where a setting may name
+// it. No proper prefix of the name begins again inside of it.
+func (s *Scanner) watchByte(c byte) {
+	if !s.watch {
+		return
+	}
+	switch lower(c) {
+	case tempSchema[s.watched]:
+		if s.watched++; int(s.watched) == len(tempSchema) {
+			s.current |= Temp
+			s.watched = 0
+		}
+	case 'p':
+		s.watched = 1
+	default:
+		s.watched = 0
+	}
+}
+
+func (s *Scanner) watchText(text []byte) {
+	if s.watch {
+		for _, c := range text {
+			s.watchByte(c)
+		}
+	}
+}

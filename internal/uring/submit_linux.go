@@ -50,7 +50,8 @@ func (r *Ring) Send(fd int, buf []byte, userData uint64, flags int) {
 const maxSend = 0x7ffff000
 
 // AcceptMultishot accepts connections on fd until it ends: one completion per connection, Res the descriptor, which is
-// non-blocking and close-on-exec. Without More it has ended (-EMFILE and -ENFILE do that too): arm it again, after a pause if descriptors are short.
+// non-blocking and close-on-exec. Without More it has ended, be it after a good connection (a full completion queue does that) or
+// with -EMFILE or -ENFILE: arm it again, after a pause if descriptors are short.
 func (r *Ring) AcceptMultishot(fd int, userData uint64) {
 	*r.slot() = sqe{
 		opcode: opAccept, ioprio: acceptMultishot, fd: int32(fd),
@@ -64,7 +65,8 @@ func (r *Ring) PollAdd(fd int, events uint32, userData uint64) {
 }
 
 // PollMultishot is PollAdd that goes on while completions have More. It is edge-triggered: a completion per wake-up of fd, and one
-// at once if it is ready already. An eventfd armed so never needs to be read.
+// at once if it is ready already. An eventfd armed so never needs to be read. Without More (a full completion queue) the event
+// counts all the same: arm it again.
 func (r *Ring) PollMultishot(fd int, events uint32, userData uint64) {
 	*r.slot() = sqe{opcode: opPollAdd, fd: int32(fd), len: pollMultishot, opFlags: pollMask(events), userData: userData}
 }

@@ -1,0 +1,125 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+)
+
+// privateSocket is a unix socket that only its owner may connect to. It removes
+// its path when closed, unless another process has put its own there since.
+type privateSocket struct {
+	*net.UnixListener
+	path string
+	made os.FileInfo
+}
+
+// listenPrivate makes the socket under another name, narrows its mode and then
+// moves it to path: there is no moment at which others may connect, and a
+// socket left behind or that of a predecessor is replaced at once.
+func listenPrivate(path string) (net.Listener, error) {
+	if err := replaceable(path); err != nil {
+		return nil, err
+	}
+	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove old admin socket: %w", err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false)
+	s := &privateSocket{UnixListener: listener, path: path}
+	if err := s.place(fresh); err != nil {
+		listener.Close()
+		os.Remove(fresh)
+		return nil, err
+	}
+	return s, nil
+}
+
+// replaceable tells that path is free or a socket; anything else stays.
+func replaceable(path string) error {
+	found, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && found.Mode().Type() != fs.ModeSocket {
+		err = fmt.Errorf("open admin socket: %s is there and is not a socket", path)
+	}
+	return err
+}
+
+func (s *privateSocket) place(fresh string) error {
+	if err := os.Chmod(fresh, 0o600); err != nil {
+		return fmt.Errorf("protect admin socket: %w", err)
+	}
+	made, err := os.Lstat(fresh)
+	if err != nil {
+		return fmt.Errorf("find admin socket: %w", err)
+	}
+	s.made = made
+	if err := os.Rename(fresh, s.path); err != nil {
+		return fmt.Errorf("place admin socket: %w", err)
+	}
+	return nil
+}
+
+// Close stops listening and removes the path if it is still ours.
+func (s *privateSocket) Close() error {
+	err := s.UnixListener.Close()
+	if there, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(there, s.made) {
+		os.Remove(s.path)
+	}
+	return err
+}
+
+// maxConns bounds the connections of one listener: a caller that opens many
+// waits, and takes no descriptors from the proxy.
+const maxConns = 128
+
+// limited accepts while fewer than a number of its connections are open.
+type limited struct {
+	net.Listener
+	free   chan struct{} // holds a token per open connection
+	closed chan struct{}
+	once   sync.Once
+}
+
+func limitConns(l net.Listener, most int) net.Listener {
+	return &limited{Listener: l, free: make(chan struct{}, most), closed: make(chan struct{})}
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	select {
+	case l.free <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.free
+		return nil, err
+	}
+	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-l.free })}, nil
+}
+
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// counted gives its place back when closed.
+type counted struct {
+	net.Conn
+	release func()
+}
+
+func (c *counted) Close() error {
+	defer c.release()
+	return c.Conn.Close()
+}

@@ -1,0 +1,188 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+)
+
+// order is the body of a POST. Every verb takes the fields it needs; one that
+// it does not know is refused.
+type order struct {
+	Database string `json:"database,omitempty"` // "" = all
+	Timeout  string `json:"timeout,omitempty"`  // like 5s
+	ID       uint64 `json:"id,omitempty"`       // of a client
+	Mode     string `json:"mode,omitempty"`     // of a shutdown
+	All      bool   `json:"all,omitempty"`      // kill: every database, said out loud
+}
+
+// result is what a verb answers.
+type result struct {
+	Done  string   `json:"done"`
+	Notes []string `json:"notes,omitempty"`
+}
+
+type verb func(ctx context.Context, o order) (notes []string, refusal *problem)
+
+// Time limits of verbs.
+const (
+	defaultWait = 30 * time.Second
+	longestWait = 10 * time.Minute
+)
+
+// verbs by their name in the API.
+func (s *Server) verbs() map[string]verb {
+	v := s.config.Verbs
+	return map[string]verb{
+		"pause":       onDatabase(v.Pause),
+		"resume":      onDatabase(v.Resume),
+		"reconnect":   onDatabase(v.Reconnect),
+		"wait-close":  onDatabase(v.WaitClose),
+		"disable":     onNamed(v.Disable),
+		"enable":      onNamed(v.Enable),
+		"kill":        s.kill,
+		"kill-client": s.killClient,
+		"reload":      s.reload,
+		"shutdown":    s.shutdown,
+	}
+}
+
+func onDatabase(do func(context.Context, string) error) verb {
+	return func(ctx context.Context, o order) ([]string, *problem) { return outcome(nil, do(ctx, o.Database)) }
+}
+
+func onNamed(do func(context.Context, string) error) verb {
+	return func(ctx context.Context, o order) ([]string, *problem) {
+		if o.Database == "" {
+			return nil, &problem{http.StatusBadRequest, "a database is required", `Send {"database": "NAME"}.`}
+		}
+		return outcome(nil, do(ctx, o.Database))
+	}
+}
+
+// kill asks for all databases by name only: it cannot be undone.
+func (s *Server) kill(ctx context.Context, o order) ([]string, *problem) {
+	if o.Database == "" && !o.All {
+		return nil, &problem{http.StatusBadRequest, "a database is required", `Send {"database": "NAME"}, or {"all": true} for every one.`}
+	}
+	notes := []string{"clients are kept waiting until resume"}
+	return outcome(notes, s.config.Verbs.Kill(ctx, o.Database))
+}
+
+func (s *Server) killClient(ctx context.Context, o order) ([]string, *problem) {
+	if o.ID == 0 {
+		return nil, &problem{http.StatusBadRequest, "a client's id is required", `Send {"id": N} with an id of /api/v1/clients.`}
+	}
+	return outcome(nil, s.config.Verbs.KillClient(ctx, o.ID))
+}
+
+func (s *Server) reload(ctx context.Context, _ order) ([]string, *problem) {
+	notes, err := s.config.Control.Reload(ctx)
+	if err != nil {
+		return nil, &problem{http.StatusUnprocessableEntity, err.Error(), "Nothing has changed. spillway check shows the line."}
+	}
+	return notes, nil
+}
+
+func (s *Server) shutdown(_ context.Context, o order) ([]string, *problem) {
+	switch o.Mode {
+	case "":
+		o.Mode = "wait_for_clients"
+	case "immediate", "wait_for_servers", "wait_for_clients":
+	default:
+		return nil, &problem{http.StatusBadRequest, "unknown shutdown mode", "Use immediate, wait_for_servers or wait_for_clients."}
+	}
+	return outcome(nil, s.config.Control.Shutdown(o.Mode))
+}
+
+func outcome(notes []string, err error) ([]string, *problem) {
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	return notes, nil
+}
+
+// act runs a verb for who may, and logs it with its outcome.
+func (s *Server) act(name string, do verb) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, refusal := s.guard.act(r)
+		if refusal != nil {
+			s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "reason", refusal.text)
+			refusal.write(w)
+			return
+		}
+		o, wait, refusal := readOrder(r)
+		if refusal != nil {
+			refusal.write(w)
+			return
+		}
+		deadline := time.Now().Add(wait + writeTimeout)
+		control := http.NewResponseController(w)
+		// The server's own limits are shorter than a verb may wait.
+		_ = control.SetWriteDeadline(deadline)
+		_ = control.SetReadDeadline(deadline)
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		defer cancel()
+		notes, refusal := do(ctx, o)
+		log := s.config.Log.With("verb", name, "by", who, "database", o.Database, "client", o.ID)
+		if refusal != nil {
+			log.Warn("verb failed", "error", refusal.text)
+			refusal.write(w)
+			return
+		}
+		log.Info("verb done")
+		writeJSON(w, http.StatusOK, result{name, notes})
+	}
+}
+
+// readOrder reads a body that may be empty. Only application/json is taken: a
+// page elsewhere cannot send that without asking first.
+func readOrder(r *http.Request) (o order, wait time.Duration, refusal *problem) {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return o, 0, &problem{http.StatusRequestEntityTooLarge, "the body is too large", "It may have 64 KiB."}
+	case err != nil:
+		return o, 0, &problem{http.StatusBadRequest, "the body cannot be read", ""}
+	}
+	if len(body) > 0 {
+		if refusal := decode(r, body, &o); refusal != nil {
+			return o, 0, refusal
+		}
+	}
+	wait, refusal = o.wait()
+	return o, wait, refusal
+}
+
+func decode(r *http.Request, body []byte, o *order) *problem {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return &problem{http.StatusUnsupportedMediaType, "the body must be application/json", ""}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(o); err != nil {
+		return &problem{http.StatusBadRequest, "the body is not as expected: " + err.Error(), `It is like {"database": "app", "timeout": "5s"}.`}
+	}
+	if decoder.More() {
+		return &problem{http.StatusBadRequest, "the body holds more than one JSON value", ""}
+	}
+	return nil
+}
+
+func (o order) wait() (time.Duration, *problem) {
+	if o.Timeout == "" {
+		return defaultWait, nil
+	}
+	wait, err := time.ParseDuration(o.Timeout)
+	if err != nil || wait <= 0 || wait > longestWait {
+		return 0, &problem{http.StatusBadRequest, "the timeout is not a duration of up to 10m", "Write it like 500ms, 5s or 2m."}
+	}
+	return wait, nil
+}

@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 )
 
 // The lengths of cancel keys in bytes.
 const (
-	MinCancelKey  = 4   // the shortest, and the only one of protocol 3.0
-	CancelKeyV32  = 32  // what PostgreSQL sends under protocol 3.2
-	MaxCancelKey  = 256 // the longest protocol 3.2 allows
-	cancelKeyText = "cancel key(hidden)"
+	MinCancelKey = 4   // the shortest, and the only one of protocol 3.0
+	CancelKeyV32 = 32  // what PostgreSQL sends under protocol 3.2
+	MaxCancelKey = 256 // the longest protocol 3.2 allows
 )
 
 // CancelKey proves that a cancel request comes from the session it names. Its bytes
@@ -44,12 +42,3 @@ func NewCancelKey(random io.Reader, size int) (CancelKey, error) {
 
 // Equal compares in constant time for equal lengths.
 func (k CancelKey) Equal(o []byte) bool { return subtle.ConstantTimeCompare(k, o) == 1 }
-
-// String shows nothing of the key.
-func (CancelKey) String() string { return cancelKeyText }
-
-// GoString is String, for %#v.
-func (CancelKey) GoString() string { return cancelKeyText }
-
-// LogValue is String, for slog.
-func (CancelKey) LogValue() slog.Value { return slog.StringValue(cancelKeyText) }

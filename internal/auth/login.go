@@ -29,8 +29,7 @@ type LoginConfig struct {
 	// AllowCleartext permits sending the password in the clear. Set it where the
 	// connection is encrypted or local, or where the operator said so.
 	AllowCleartext bool
-	// SCRAM holds pass-through keys and the TLS facts. Its Password is set from
-	// Secret.
+	// SCRAM holds pass-through keys and the TLS facts. Its Password is Secret.
 	SCRAM ClientConfig
 }
 
@@ -78,7 +77,7 @@ var ErrCleartext = errors.New("server asks for the password in the clear over a 
 
 // NewServerLogin starts a login.
 func NewServerLogin(cfg LoginConfig) *ServerLogin {
-	cfg.SCRAM.Password, _ = cfg.Secret.Plain()
+	cfg.SCRAM.Password = cfg.Secret
 	return &ServerLogin{cfg: cfg}
 }
 
@@ -195,7 +194,7 @@ func (l *ServerLogin) sasl(body []byte) (LoginReply, error) {
 	if err != nil {
 		return LoginReply{}, err
 	}
-	if l.cfg.SCRAM.Password == "" && l.cfg.SCRAM.Keys == nil {
+	if l.cfg.Secret.Kind() != KindPlain && l.cfg.SCRAM.Keys == nil {
 		return LoginReply{}, l.mismatch("SCRAM", l.mendSCRAM())
 	}
 	if l.scram, err = NewClientExchange(mechanisms, l.cfg.SCRAM); err != nil {

@@ -34,10 +34,10 @@ func (m Mock) Secret(user string, k Kind) Secret {
 	switch k {
 	case KindPlain:
 		sum := m.hash("plain", user)
-		return Secret{KindPlain, &secretBody{text: hex.EncodeToString(sum[:]), mock: true}}
+		return newSecret(KindPlain, secretBody{text: hex.EncodeToString(sum[:]), mock: true})
 	case KindMD5:
 		sum := m.hash("md5", user)
-		return Secret{KindMD5, &secretBody{text: "md5" + hex.EncodeToString(sum[:16]), mock: true}}
+		return newSecret(KindMD5, secretBody{text: "md5" + hex.EncodeToString(sum[:16]), mock: true})
 	default:
 		return SecretFromVerifier(m.verifier(user))
 	}

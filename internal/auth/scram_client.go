@@ -12,9 +12,9 @@ import (
 
 // ClientConfig says how a ClientExchange proves itself to a server.
 type ClientConfig struct {
-	// Password is used where Keys do not fit the server's salt and iterations;
-	// empty means there is none.
-	Password string
+	// Password is used where Keys do not fit the server's salt and iterations. Any
+	// kind but KindPlain means there is none.
+	Password Secret
 	// Keys, if any, prove the user without the password and without PBKDF2.
 	Keys *SCRAMKeys
 	// Binding is the setting of channel_binding.
@@ -30,12 +30,6 @@ type ClientConfig struct {
 	// Random yields the nonce; nil means crypto/rand.Reader.
 	Random io.Reader
 }
-
-// String hides what the config holds.
-func (ClientConfig) String() string { return "scram client config(hidden)" }
-
-// GoString is String, for %#v.
-func (c ClientConfig) GoString() string { return c.String() }
 
 // clientState is how far a ClientExchange has come.
 type clientState uint8
@@ -82,7 +76,7 @@ func NewClientExchange(mechanisms []string, cfg ClientConfig) (*ClientExchange, 
 	if err := x.choose(mechanisms); err != nil {
 		return nil, err
 	}
-	if cfg.Password == "" && cfg.Keys == nil {
+	if cfg.Password.Kind() != KindPlain && cfg.Keys == nil {
 		return nil, &MismatchError{Asked: "SCRAM", Have: "no password and no SCRAM keys", Mend: mendCredentials}
 	}
 	var err error
@@ -129,7 +123,9 @@ func (x *ClientExchange) bare() string { return "n=,r=" + x.nonce }
 
 // Slow reports whether the next Step may run PBKDF2, so that callers run it off
 // their loop.
-func (x *ClientExchange) Slow() bool { return x.state == clientFirst && x.cfg.Password != "" }
+func (x *ClientExchange) Slow() bool {
+	return x.state == clientFirst && x.cfg.Password.Kind() == KindPlain
+}
 
 // Step takes the server's payload and returns the reply, which is nil with the
 // last. done means that the server has proved itself; only then may
@@ -210,17 +206,18 @@ func (x *ClientExchange) takeFirst(msg string) ([]byte, error) {
 
 // deriveFor sets keys: those we hold if they fit the challenge, else new ones.
 func (x *ClientExchange) deriveFor(c challenge) error {
+	password, ok := x.cfg.Password.Plain()
 	switch {
 	case x.cfg.Keys.fits(c.salt, c.iterations):
 		x.keys = *x.cfg.Keys
 		return nil
-	case x.cfg.Password == "":
+	case !ok:
 		return &MismatchError{Asked: "SCRAM", Have: "SCRAM keys made with another salt or iteration count", Mend: mendVerifier}
 	case c.iterations > x.cfg.MaxIterations:
 		return ErrIterationsCap
 	}
 	var err error
-	x.keys, err = deriveKeys(x.cfg.Password, c.salt, c.iterations)
+	x.keys, err = deriveKeys(password, c.salt, c.iterations)
 	return err
 }
 

@@ -3,7 +3,6 @@ package auth
 import (
 	"crypto/subtle"
 	"errors"
-	"log/slog"
 	"strings"
 )
 
@@ -39,10 +38,12 @@ func (k Kind) String() string {
 // share. The zero value is a secret of KindNone.
 type Secret struct {
 	kind Kind
-	// body is a pointer so that a Secret printed as a part of another struct
-	// shows an address at most.
-	body *secretBody
+	body *hiddenBody
 }
+
+// hiddenBody keeps the body two pointers away from a Secret: fmt, printing a struct
+// that holds one in an unexported field, follows one pointer at most.
+type hiddenBody struct{ *secretBody }
 
 type secretBody struct {
 	text     string // of KindPlain and KindMD5
@@ -70,7 +71,7 @@ func ParseSecret(s string) (Secret, error) {
 	case strings.IndexByte(s, 0) >= 0:
 		return Secret{}, errSecretNUL
 	case isMD5Secret(s):
-		return Secret{KindMD5, &secretBody{text: s}}, nil
+		return newSecret(KindMD5, secretBody{text: s}), nil
 	case strings.HasPrefix(s, scramPrefix):
 		v, ok := parseVerifier(s[len(scramPrefix):])
 		if !ok {
@@ -78,13 +79,15 @@ func ParseSecret(s string) (Secret, error) {
 		}
 		return SecretFromVerifier(v), nil
 	}
-	return Secret{KindPlain, &secretBody{text: s}}, nil
+	return newSecret(KindPlain, secretBody{text: s}), nil
 }
 
 // SecretFromVerifier wraps a verifier.
 func SecretFromVerifier(v Verifier) Secret {
-	return Secret{KindSCRAM, &secretBody{verifier: v, mock: v.mock}}
+	return newSecret(KindSCRAM, secretBody{verifier: v, mock: v.mock})
 }
+
+func newSecret(k Kind, b secretBody) Secret { return Secret{k, &hiddenBody{&b}} }
 
 // Kind returns the form of the secret.
 func (s Secret) Kind() Kind { return s.kind }
@@ -126,17 +129,11 @@ func (s Secret) Equal(o Secret) bool {
 // String names the kind and shows nothing of the secret.
 func (s Secret) String() string { return "secret(" + s.kind.String() + ")" }
 
-// GoString is String, for %#v.
-func (s Secret) GoString() string { return s.String() }
-
-// LogValue is String, for slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
 // PlainSecret takes the text as a password, whatever it looks like: one that a
 // client proved in the clear. Empty gives KindNone.
 func PlainSecret(password string) Secret {
 	if password == "" || len(password) > MaxSecret {
 		return Secret{}
 	}
-	return Secret{KindPlain, &secretBody{text: password}}
+	return newSecret(KindPlain, secretBody{text: password})
 }

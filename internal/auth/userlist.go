@@ -108,15 +108,13 @@ func (s *scanner) quoted(what string, limit int) (string, error) {
 			return "", start.fail("the "+what+" has no closing quote", `close it with ", and write a quote inside it twice: ""`)
 		case c == 0:
 			return "", s.at.fail("the "+what+" contains a zero byte", "remove it")
-		case len(text) >= limit && c != '"':
-			return "", start.fail(fmt.Sprintf("the %s is longer than %d bytes", what, limit), "shorten it, or close its quote")
 		}
 		s.next()
-		if c == '"' {
-			if c, ok := s.peek(); !ok || c != '"' {
-				return string(text), nil
-			}
-			s.next()
+		if c == '"' && !s.literalQuote(true) {
+			return string(text), nil
+		}
+		if len(text) == limit {
+			return "", start.fail(fmt.Sprintf("the %s is longer than %d bytes", what, limit), "shorten it, or close its quote")
 		}
 		text = append(text, c)
 	}

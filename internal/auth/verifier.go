@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -30,15 +29,6 @@ const (
 
 // Key is a SCRAM-SHA-256 key (ClientKey, StoredKey or ServerKey).
 type Key [sha256.Size]byte
-
-// String shows nothing of the key.
-func (Key) String() string { return "key(hidden)" }
-
-// GoString is String, for %#v.
-func (k Key) GoString() string { return k.String() }
-
-// LogValue is String, for slog.
-func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // Verifier is a parsed SCRAM-SHA-256 secret: enough to verify a client and to
 // prove ourselves to it, not enough to log in elsewhere.
@@ -179,13 +169,13 @@ func decodeKey(k *Key, s string) bool {
 	return ok && copy(k[:], b) == len(k)
 }
 
-// decodeBase64 decodes padded standard base64 of at most limit bytes. Unlike the
-// standard decoder it does not skip line ends.
+// decodeBase64 decodes padded standard base64 of at most limit bytes, in its one
+// canonical form. Unlike the standard decoder it does not skip line ends.
 func decodeBase64(s string, limit int) ([]byte, bool) {
 	if len(s) > base64.StdEncoding.EncodedLen(limit) || strings.ContainsAny(s, "\r\n") {
 		return nil, false
 	}
-	b, err := base64.StdEncoding.DecodeString(s)
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	return b, err == nil && len(b) <= limit
 }
 

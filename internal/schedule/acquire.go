@@ -135,7 +135,9 @@ func (h *Host) grant(s *Server, w *Waiter, work *Workload) Directive {
 func (h *Host) serve(s *Server, w *Waiter) Directive {
 	work := w.lane.work
 	work.touch(h.now)
-	h.floor = max(h.floor, work.virtual)
+	if compare(h.floor, work.used) < 0 {
+		h.floor = work.used
+	}
 	h.dequeue(w)
 	return h.grant(s, w, work)
 }

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,9 +89,10 @@ type Host struct {
 
 	epoch   uint64 // counts the times waiting rose from 0
 	epochAt int64
-	floor   float64 // virtual time of the last workload served from a queue in this epoch
-	round   uint64  // counts calls of raise; see lane.tried
-	loop    int     // next loop for a server opened without a waiter
+	floor   spent  // the most that a workload served from a queue in this epoch had used
+	seq     uint64 // waiters queued so far
+	round   uint64 // counts calls of raise; see lane.tried
+	loop    int    // next loop for a server opened without a waiter
 
 	pace    bucket
 	breaker breaker
@@ -120,6 +122,7 @@ func NewHost(cfg HostConfig) *Host {
 	h.operators.derive(0, 1)
 	h.configure(cfg)
 	h.pace.tokens = float64(h.cfg.Connect.Burst)
+	h.startEpoch()
 	return h
 }
 
@@ -209,8 +212,13 @@ func (h *Host) sweepWorkloads() {
 			kept = append(kept, w)
 		}
 	}
-	clear(h.workloads[len(kept):])
-	h.workloads = kept
+	if len(kept) < len(h.workloads) {
+		clear(h.workloads[len(kept):])
+		h.workloads = kept
+		for _, p := range h.pools {
+			p.lanes = slices.DeleteFunc(p.lanes, func(l *lane) bool { return !slices.Contains(append(kept, h.operators), l.work) })
+		}
+	}
 }
 
 // resize derives usable and every workload's bounds.

@@ -134,8 +134,9 @@ func (h *Host) open(p *Pool, l *lane, out []Directive) []Directive {
 // evict closes one idle server where that makes room for l.
 func (h *Host) evict(b block, l *lane, out []Directive) []Directive {
 	if b == slotsFull {
-		if k := h.slotsOf(l.pool); k.closing > k.making || k.total-k.closing > k.size {
-			return out // a slot comes free without that
+		k := h.slotsOf(l.pool)
+		if k.closing > k.making || k.total == k.active+k.opening+k.closing {
+			return out // a slot comes free anyway, or nothing is idle
 		}
 	}
 	if s := h.victim(b, l); s != nil {
@@ -145,7 +146,8 @@ func (h *Host) evict(b block, l *lane, out []Directive) []Directive {
 }
 
 // victim returns the idle server to close for l, or nil: one of the pool itself that does not fit, else the longest idle
-// of the pool that is furthest above its Min. A pool keeps its Min unless l's workload is below its guarantee.
+// of the pool that is furthest above its Min. A pool keeps its Min unless l's workload is below its guarantee; operators
+// take from each other without grace.
 func (h *Host) victim(b block, l *lane) *Server {
 	p := l.pool
 	if s := p.idle.old; s != nil {
@@ -157,12 +159,18 @@ func (h *Host) victim(b block, l *lane) *Server {
 	var best *Server
 	spare := 0
 	for _, q := range h.pools {
+		if q.idle.n == 0 || !h.shares(b, q, p) {
+			continue
+		}
 		s := q.idle.old
-		if s == nil || h.now-s.opened < h.grace() || !h.shares(b, q, p) {
+		for s != nil && h.now-s.opened < h.grace() && !p.cfg.Operator {
+			s = s.next
+		}
+		if s == nil {
 			continue
 		}
 		over := q.established() - q.cfg.Min
-		if over <= 0 && !l.work.guaranteed() {
+		if over <= 0 && !l.work.guaranteed() && !p.cfg.Operator {
 			continue
 		}
 		if best == nil || over > spare || over == spare && s.since < best.since {

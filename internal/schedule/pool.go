@@ -28,7 +28,7 @@ type PoolConfig struct {
 	RoundRobin bool
 	// CheckAfter marks a granted server Stale when it was idle for longer (server_check_delay); 0 never.
 	CheckAfter time.Duration
-	// Operator pools fill the host's operator slots, wait for nobody else and are not paced.
+	// Operator pools fill the host's operator slots, wait for nobody else, are not paced and are under no Cap.
 	Operator bool
 }
 
@@ -152,6 +152,9 @@ func (h *Host) AddPool(now int64, cfg PoolConfig) *Pool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.advance(now)
+	if cfg.Operator {
+		cfg.Database, cfg.User = nil, nil
+	}
 	p := &Pool{host: h, cfg: cfg}
 	h.pools = append(h.pools, p)
 	h.wake(h.now)

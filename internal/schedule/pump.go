@@ -90,18 +90,17 @@ func (h *Host) bestFor(s *Server) *lane {
 
 // ahead says whether the next waiter of a goes before that of b, by more than grace where they are equals.
 func (h *Host) ahead(a, b *lane, grace int64) bool {
-	if a.work == b.work {
-		return a.head.since+grace < b.head.since
+	if a.work != b.work {
+		if ta, tb := a.work.tier(), b.work.tier(); ta != tb {
+			return ta < tb
+		}
+		a.work.touch(h.now)
+		b.work.touch(h.now)
+		if compare(a.work.used, b.work.used) != 0 {
+			return a.work.used.less(b.work.used, grace)
+		}
 	}
-	if ta, tb := a.work.tier(), b.work.tier(); ta != tb {
-		return ta < tb
-	}
-	a.work.touch(h.now)
-	b.work.touch(h.now)
-	if va, vb := a.work.virtual+float64(grace)/a.work.weight(), b.work.virtual; va != vb {
-		return va < vb
-	}
-	return a.head.since+grace < b.head.since
+	return a.head.since+grace < b.head.since || grace == 0 && a.head.seq < b.head.seq
 }
 
 // rival returns the lane of another pool that should have the slot of s rather than l, or nil.
@@ -109,9 +108,10 @@ func (h *Host) rival(s *Server, l *lane) *lane {
 	if len(h.queues) == 1 || h.now-s.opened < h.grace() {
 		return nil
 	}
+	h.pace.refill(h.now, h.cfg.Connect)
 	var best *lane
 	for _, p := range h.queues {
-		if p == s.Pool || !h.ready(p) {
+		if p == s.Pool || !h.ready(p) || !h.paceAllows(p) {
 			continue
 		}
 		for _, r := range p.busy {

@@ -120,12 +120,11 @@ func (h *Host) jittered(d time.Duration, fraction float64) int64 {
 // enqueue puts w at the end of its lane.
 func (h *Host) enqueue(p *Pool, w *Waiter, work *Workload) {
 	if h.waiting == 0 {
-		h.epoch++
-		h.epochAt, h.floor = h.now, 0
+		h.startEpoch()
 	}
 	work.touch(h.now)
 	if work.waiting == 0 {
-		work.virtual = max(work.virtual, h.floor)
+		work.used.atLeast(h.floor)
 	}
 	l := p.lane(work)
 	if l.waiting == 0 {
@@ -136,7 +135,8 @@ func (h *Host) enqueue(p *Pool, w *Waiter, work *Workload) {
 		p.queueAt = len(h.queues)
 		h.queues = append(h.queues, p)
 	}
-	w.queued, w.since, w.lane, w.passed = true, h.now, l, 0
+	h.seq++
+	w.queued, w.since, w.seq, w.lane, w.passed = true, h.now, h.seq, l, 0
 	l.push(w)
 	work.waiting++
 	p.waiting++

@@ -70,7 +70,7 @@ func (h *Host) fill(out []Directive) []Directive {
 		p := h.pools[i]
 		for h.short(p) {
 			n := len(out)
-			if h.ready(p) && h.paceAllows(p) && p.total() < p.top() && h.full(p) == free {
+			if h.ready(p) && h.paceAllows(p) && p.total() < p.max() && h.full(p) == free {
 				out = h.open(p, nil, out)
 			}
 			if len(out) == n {
@@ -94,58 +94,55 @@ func (h *Host) reclaim(out []Directive) []Directive {
 	if h.cfg.ReclaimGrace < 0 {
 		return out
 	}
-	for _, w := range h.workloads {
-		for n := h.claims(w); n > 0; n-- {
-			s := h.hostage()
-			if s == nil {
-				return out
+	for _, p := range h.queues {
+		if p.paused {
+			continue
+		}
+		for _, l := range p.busy {
+			for c := l.head; c != nil && h.late(c) && l.work.claims() > 0; c = c.next {
+				s := h.hostage(l)
+				if s == nil {
+					break
+				}
+				s.owner = l.work
+				l.work.reclaiming++
+				s.work.yielding++
+				out = append(out, Directive{Kind: Reclaim, Reason: SlotReclaimed, Pool: s.Pool, Server: s, Workload: l.work})
 			}
-			s.owner = w
-			w.reclaiming++
-			s.work.yielding++
-			out = append(out, Directive{Kind: Reclaim, Reason: SlotReclaimed, Pool: s.Pool, Server: s, Workload: w})
 		}
 	}
 	return out
 }
 
-// claims is how many slots w may ask back now: waiters past the grace, below the guarantee, with none under way.
-func (h *Host) claims(w *Workload) int {
-	owed := min(w.waiting, w.quota-w.inUse) - w.coming - w.reclaiming
-	if owed <= 0 {
-		return 0
-	}
-	late := 0
-	for _, p := range h.queues {
-		for _, l := range p.busy {
-			if l.work != w || p.paused {
-				continue
-			}
-			for c := l.head; c != nil && late < owed && h.now-c.since >= int64(h.cfg.ReclaimGrace); c = c.next {
-				late++
-			}
-		}
-	}
-	return min(owed, late)
+func (h *Host) late(w *Waiter) bool { return h.now-w.since >= int64(h.cfg.ReclaimGrace) }
+
+// claims is how many slots w may ask back: below its guarantee, with none under way.
+func (w *Workload) claims() int {
+	return min(w.waiting, w.quota-w.inUse) - w.coming - w.reclaiming
 }
 
-// hostage returns the batch server on a lent slot that has done the least work, of those held for longer than the grace:
-// shorter ones come back by themselves.
-func (h *Host) hostage() *Server {
+// hostage returns the batch server to reclaim for l: on a lent slot, of use to l once released, and of those the one that has
+// run for the shortest time beyond the grace; shorter ones come back by themselves.
+func (h *Host) hostage(l *lane) *Server {
+	b := h.blocker(l)
 	var best *Server
 	for _, p := range h.pools {
+		if b == free || p != l.pool && (b == poolFull || !h.shares(b, p, l.pool)) {
+			continue
+		}
 		for _, s := range p.servers {
-			if s.state != Active || s.owner != nil || h.now-s.since < int64(h.cfg.ReclaimGrace) {
-				continue
-			}
-			w := s.work
-			lent := w.cfg.Mode == Enforce && w.cfg.Class == Batch && w.inUse-w.yielding > w.quota
-			if lent && (best == nil || s.since > best.since) {
+			if s.state == Active && s.owner == nil && h.now-s.since >= int64(h.cfg.ReclaimGrace) &&
+				s.work.lentToBatch() && (best == nil || s.since > best.since) {
 				best = s
 			}
 		}
 	}
 	return best
+}
+
+// lentToBatch says whether w is batch work that holds more than its guarantee, and not all of that is being reclaimed.
+func (w *Workload) lentToBatch() bool {
+	return w.cfg.Mode == Enforce && w.cfg.Class == Batch && w.inUse-w.yielding > w.quota
 }
 
 // settleReclaim ends a Reclaim as its server is released.

@@ -17,6 +17,7 @@ type Waiter struct {
 	queued bool
 	passed int // times a later waiter of the server's own loop went first
 	since  int64
+	seq    uint64 // order of arrival on the host
 	lane   *lane
 	prev   *Waiter
 	next   *Waiter

@@ -81,11 +81,10 @@ type Workload struct {
 	reclaiming int // Reclaim directives under way for it, as owner
 	yielding   int // Reclaim directives under way against it
 
-	// Fair sharing while the host is contended: slot-time used / share since the contention began.
-	virtual float64
-	epoch   uint64
-	at      int64
-	turn    float64 // moving average of how long a slot is held, ns
+	used  spent // while the host is contended, since the contention began
+	epoch uint64
+	at    int64
+	turn  float64 // moving average of how long a slot is held, ns
 
 	shed, wouldShed, wouldWait uint64
 }
@@ -97,6 +96,7 @@ func (w *Workload) Name() string { return w.cfg.Name }
 func (w *Workload) derive(usable, shares int) {
 	c := &w.cfg
 	w.nominal, w.quota, w.hold, w.ceiling = 0, 0, 0, math.MaxInt
+	w.used.share = uint64(max(c.Share, 1))
 	if c.Share > 0 {
 		w.nominal = (usable*c.Share + shares - 1) / shares
 	}
@@ -150,20 +150,21 @@ func (w *Workload) guaranteed() bool { return w.inUse < w.quota }
 // owing is how many of its hold slots stand empty.
 func (w *Workload) owing() int { return max(0, w.hold-w.inUse) }
 
-// touch brings the virtual time up to now.
+// touch brings the slot-time used up to now.
 func (w *Workload) touch(now int64) {
 	h := w.host
 	if w.epoch != h.epoch {
-		w.epoch, w.virtual = h.epoch, 0
+		w.epoch, w.used.time = h.epoch, 0
 		w.at = max(w.at, h.epochAt)
 	}
 	if w.inUse > 0 && h.waiting > 0 && now > w.at {
-		w.virtual += float64(now-w.at) * float64(w.inUse) / w.weight()
+		w.used.time += uint64(now-w.at) * uint64(w.inUse)
+		if w.used.time > 1<<62 { // months of contention: all start again
+			h.startEpoch()
+		}
 	}
 	w.at = now
 }
-
-func (w *Workload) weight() float64 { return float64(max(w.cfg.Share, 1)) }
 
 // take and give account for one slot.
 func (w *Workload) take(now int64) {

@@ -1,0 +1,256 @@
+package schedule
+
+import "math/big"
+
+// see follows one directive, in the order the Host gave them, and checks it against what the model would do.
+func (m *model) see(d Directive) {
+	m.t.Helper()
+	switch d.Kind {
+	case Grant:
+		m.seeGrant(d)
+	case Open:
+		m.seeOpen(d)
+	case Close:
+		x := m.find(d.Server)
+		if x == nil || x.state == Closing {
+			m.t.Fatalf("close of a server that is not open")
+		}
+		if x.state == Active && d.Reason != PoolKilled && m.loose != d.Server {
+			m.t.Fatalf("close of a held server: %v", d.Reason)
+		}
+		x.state, x.work, x.since = Closing, nil, m.now
+	case Fail:
+		c := m.waiter(d.Waiter)
+		if c == nil {
+			m.t.Fatalf("fail of a client that does not wait")
+		}
+		m.waiters = without(m.waiters, c)
+	case Reclaim:
+		x := m.find(d.Server)
+		if x == nil || x.state != Active || x.work.cfg.Class != Batch || m.inUse(x.work) <= m.quota(x.work) {
+			m.t.Fatalf("reclaim of a server that is not batch work on a lent slot")
+		}
+	}
+	if d.Server != nil && d.Server == m.loose {
+		m.loose = nil
+	}
+}
+
+func (m *model) waiter(w *Waiter) *modelWaiter {
+	for _, c := range m.waiters {
+		if c.w == w {
+			return c
+		}
+	}
+	return nil
+}
+
+// seeGrant checks that a queued waiter was the one to be served.
+func (m *model) seeGrant(d Directive) {
+	m.t.Helper()
+	x, c := m.find(d.Server), m.waiter(d.Waiter)
+	switch {
+	case x == nil || x.state != Idle && d.Server != m.loose:
+		m.t.Fatalf("grant of a server that is not free")
+	case c == nil:
+		m.t.Fatalf("grant to a client that does not wait")
+	case c.w.Fit != d.Server.Fit || c.p != d.Server.Pool:
+		m.t.Fatalf("grant of a server that does not fit")
+	}
+	list := m.candidates(d.Server)
+	if len(list) == 0 {
+		m.t.Fatalf("grant to a workload at its limit")
+	}
+	if m.uniform() && list[0] != c {
+		m.t.Fatalf("grant to waiter %d of %s, the model says waiter %d of %s", m.place(c), c.work.cfg.Name, m.place(list[0]), list[0].work.cfg.Name)
+	}
+	for _, o := range list {
+		if o.work == c.work && o != c {
+			m.t.Fatalf("a later waiter of the same workload, pool and identity went first")
+		}
+	}
+	if d.Server == m.loose {
+		if r := m.rival(d.Server, c); r != nil {
+			m.t.Fatalf("grant to %s, but %s of another pool goes before it", c.work.cfg.Name, r.work.cfg.Name)
+		}
+	}
+	if v := m.virtual(c.work); v.Cmp(m.floor) > 0 {
+		m.floor = v
+	}
+	m.waiters = without(m.waiters, c)
+	x.state, x.work, x.since = Active, c.work, m.now
+}
+
+// uniform says whether all waiters have the same identity, so that the order of service is exact.
+func (m *model) uniform() bool {
+	for _, c := range m.waiters {
+		if c.w.Fit != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// rival returns a waiter of another pool that goes before c for the slot of s.
+func (m *model) rival(s *Server, c *modelWaiter) *modelWaiter {
+	if m.now-m.find(s).opened < m.grace {
+		return nil
+	}
+	for _, r := range m.waiters {
+		p := r.p
+		if p == s.Pool || p.cfg.Operator != s.Pool.cfg.Operator || !m.h.ready(p) || !m.h.paceAllows(p) || !m.needs(r) {
+			continue
+		}
+		unclaimed := m.count(func(x *modelServer) bool {
+			return x.state == Closing && x.s.lane == nil && x.s.Pool.cfg.Operator == p.cfg.Operator
+		})
+		if m.shut(p, m.head(r)) == slotsFull && unclaimed == 0 && m.ahead(r, c, m.grace) {
+			return r
+		}
+	}
+	return nil
+}
+
+// seeOpen checks every bound on a login.
+func (m *model) seeOpen(d Directive) {
+	m.t.Helper()
+	p := d.Pool
+	var head *modelWaiter
+	if l := d.Server.lane; l != nil && l.head != nil {
+		for _, c := range m.waiters {
+			if c.p == p && c.work == l.work {
+				head = m.head(c)
+				break
+			}
+		}
+	}
+	if b := m.shut(p, head); b != free {
+		m.t.Fatalf("login although %d is full", b)
+	}
+	if m.paused[p] {
+		m.t.Fatalf("login to a paused pool")
+	}
+	opening := m.count(func(x *modelServer) bool { return x.state == Opening })
+	if m.h.breaker.open && opening > 0 {
+		m.t.Fatalf("two logins at once while the breaker is open")
+	}
+	shared := m.count(func(x *modelServer) bool { return x.state == Opening && !x.s.Pool.cfg.Operator })
+	if !p.cfg.Operator && shared >= m.h.cfg.Connect.Parallel {
+		m.t.Fatalf("more than %d logins at once", m.h.cfg.Connect.Parallel)
+	}
+	m.servers = append(m.servers, &modelServer{s: d.Server, state: Opening, since: m.now})
+}
+
+// queue notes a waiter that Acquire queued.
+func (m *model) queue(p *Pool, w *Waiter, work *Workload) {
+	if len(m.waiters) == 0 {
+		m.floor = new(big.Rat)
+		m.works = nil
+	}
+	k := m.work(work)
+	waits := false
+	for _, c := range m.waiters {
+		waits = waits || c.work == work
+	}
+	if !waits && m.virtual(work).Cmp(m.floor) < 0 {
+		top := new(big.Int).Mul(m.floor.Num(), big.NewInt(int64(max(1, work.cfg.Share))))
+		k.used = top.Quo(top, m.floor.Denom())
+	}
+	for _, w := range append(m.h.workloads, m.h.operators) {
+		m.work(w)
+	}
+	m.waiters = append(m.waiters, &modelWaiter{w: w, p: p, work: work, since: m.now})
+}
+
+// rest checks what must hold once the Host has nothing more to say.
+func (m *model) rest(acted bool) {
+	m.t.Helper()
+	h := m.h
+	for _, x := range m.servers {
+		if x.state == Idle && m.uniform() && len(m.candidates(x.s)) > 0 {
+			m.t.Fatalf("a waiter of %s waits beside an idle server", m.candidates(x.s)[0].work.cfg.Name)
+		}
+	}
+	for _, op := range []bool{false, true} {
+		size := h.shared.size
+		if op {
+			size = h.reserved.size
+		}
+		mine := func(x *modelServer) bool { return x.s.Pool.cfg.Operator == op }
+		total := m.count(mine)
+		idle := m.count(func(x *modelServer) bool { return mine(x) && x.state == Idle })
+		closing := m.count(func(x *modelServer) bool { return mine(x) && x.state == Closing })
+		if total-closing > size && idle > 0 {
+			m.t.Fatalf("%d servers for %d slots, %d of them idle", total-closing, size, idle)
+		}
+	}
+	if acted {
+		m.restOpens()
+	}
+	m.restCounts()
+}
+
+// restOpens checks that no login or eviction was missed.
+func (m *model) restOpens() {
+	m.t.Helper()
+	h := m.h
+	h.pace.refill(h.now, h.cfg.Connect)
+	for _, c := range m.waiters {
+		if !m.uniform() || !h.ready(c.p) || !h.paceAllows(c.p) || !m.needs(c) {
+			continue
+		}
+		switch m.shut(c.p, m.head(c)) {
+		case free:
+			m.t.Fatalf("no login for a waiter of %s in %s although a slot is free", c.work.cfg.Name, c.p.cfg.Name)
+		case slotsFull:
+			m.restEvict(c)
+		}
+	}
+}
+
+// restEvict checks that no idle server stands in the way of c.
+func (m *model) restEvict(c *modelWaiter) {
+	m.t.Helper()
+	same := func(x *modelServer) bool { return x.s.Pool.cfg.Operator == c.p.cfg.Operator }
+	if m.count(func(x *modelServer) bool { return same(x) && x.state == Closing && x.s.lane == nil }) > 0 {
+		return
+	}
+	for _, x := range m.servers {
+		if x.state != Idle || !same(x) || m.now-x.opened < m.grace {
+			continue
+		}
+		q := x.s.Pool
+		up := m.count(func(y *modelServer) bool { return y.s.Pool == q && (y.state == Idle || y.state == Active) })
+		if up > q.cfg.Min {
+			m.t.Fatalf("an idle server of %s is in the way of a waiter of %s\n%v", q.cfg.Name, c.p.cfg.Name, m)
+		}
+	}
+}
+
+// restCounts compares every count the Host keeps with the lists.
+func (m *model) restCounts() {
+	m.t.Helper()
+	h := m.h
+	same := func(what string, got, want int) {
+		m.t.Helper()
+		if got != want {
+			m.t.Fatalf("%s: host counts %d, model %d", what, got, want)
+		}
+	}
+	same("waiting", h.waiting, len(m.waiters))
+	same("held", h.held, m.held())
+	for _, w := range append([]*Workload{h.operators}, h.workloads...) {
+		same("in use of "+w.cfg.Name, w.inUse, m.inUse(w))
+		same("coming to "+w.cfg.Name, w.coming, m.comingTo(w))
+	}
+	for _, p := range h.pools {
+		in := func(st State) int {
+			return m.count(func(x *modelServer) bool { return x.s.Pool == p && x.state == st })
+		}
+		same("idle of "+p.cfg.Name, p.idle.n, in(Idle))
+		same("active of "+p.cfg.Name, p.active, in(Active))
+		same("opening of "+p.cfg.Name, p.opening, in(Opening))
+		same("closing of "+p.cfg.Name, p.closing, in(Closing))
+		same("servers of "+p.cfg.Name, len(p.servers), in(Idle)+in(Active)+in(Opening)+in(Closing))
+	}
+}

@@ -5,23 +5,21 @@ package statement
 func (s *Scanner) openAfterName(chunk []byte) (resumable bool) {
 	if s.qualifier == qualifierNone && s.token.kind() == tokenName {
 		if s.token.flags()&wordSyntax != 0 {
-			return s.token.isKeyword(kwOn) && s.before.isKeyword(kwDistinct)
+			return s.token.isKeyword(kwWith) || s.token.isKeyword(kwOn) && s.before.isKeyword(kwDistinct)
 		}
-		if s.token.isKeyword(kwOperator) && !s.before.isKeyword(kwSelect) {
-			return true
-		}
+		resumable = s.token.isKeyword(kwOperator)
 		if s.isPhrase() {
 			return false
 		}
 	}
 	if s.before.endsOperand() || s.before == tokenCast || s.before.flags()&wordLabels != 0 {
-		return false
+		return resumable
 	}
 	if s.depth < 64 && s.ctes>>uint(s.depth)&1 != 0 {
 		return false
 	}
 	s.call(s.lastName(chunk))
-	return false
+	return resumable
 }
 
 // isPhrase says whether the last word and the one before are a phrase of the

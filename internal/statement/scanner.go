@@ -175,6 +175,9 @@ func (s *Scanner) text(p []byte, i int) int {
 			s.semicolon()
 			i++
 		case classQuote:
+			if s.watch && s.token == tokenOperator && s.lastOperator == '&' { // may be U&'…'
+				s.current |= Temp
+			}
 			s.operand()
 			i++
 			if s.backslash {

@@ -72,7 +72,7 @@ func (s *Scanner) attend() {
 
 // begin takes the first token of a statement.
 func (s *Scanner) begin(k keyword) {
-	if s.token == tokenOpen || s.token == tokenOperand && s.depth == 0 && s.started {
+	if s.token == tokenOpen {
 		return
 	}
 	if s.started {
@@ -162,8 +162,10 @@ func (s *Scanner) dispatch(k keyword) {
 // heed takes a word that means something inside of a query.
 func (s *Scanner) heed(k keyword) {
 	switch k {
-	case kwSelect, kwValues:
+	case kwSelect, kwValues, kwSearch, kwCycle:
 		s.endCTEs()
+	case kwPgSettings:
+		s.heedSettings()
 	case kwInsert, kwUpdate, kwDelete, kwMerge:
 		s.endCTEs()
 		s.current |= Write

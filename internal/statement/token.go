@@ -76,6 +76,9 @@ type configCall struct {
 func (s *Scanner) word(w []byte) {
 	if s.token == tokenDot {
 		s.token = tokenName
+		if s.qualifier == qualifierCatalog && foldedEqual(w, settingsView) {
+			s.heedSettings()
+		}
 		if s.stage < stageQuery {
 			s.attend()
 		}
@@ -105,24 +108,39 @@ func (s *Scanner) quoted() {
 		s.before, s.qualifier = s.token, qualifierNone
 	}
 	s.token = tokenQuoted
+	if s.qualifier != qualifierOther && (string(s.name[:s.nameLen]) == settingsView || s.nameOdd) {
+		s.heedSettings()
+	}
 	if s.stage < stageQuery {
 		s.attendName(s.name[:s.nameLen])
 	}
 }
 
 func (s *Scanner) attendName(w []byte) {
-	if s.watch && namesTemp(w) {
+	if s.watch && s.mayNameTemp(w) {
 		s.current |= Temp
 	}
 	s.attend()
 }
 
-// namesTemp says whether w is pg_temp, pg_temp_3 or the like.
-func namesTemp(w []byte) bool {
-	return len(w) >= len(tempSchema) && foldedEqual(w[:len(tempSchema)], tempSchema)
+// mayNameTemp says whether w, the last name, is pg_temp, pg_temp_3 or the like,
+// or cannot be read.
+func (s *Scanner) mayNameTemp(w []byte) bool {
+	return len(w) >= len(tempSchema) && foldedEqual(w[:len(tempSchema)], tempSchema) || s.token == tokenQuoted && s.odd()
 }
 
-const tempSchema = "pg_temp"
+const (
+	tempSchema   = "pg_temp"
+	settingsView = "pg_settings"
+)
+
+// heedSettings notes that the view of the parameters is named: an UPDATE of it
+// sets them.
+func (s *Scanner) heedSettings() {
+	if s.current&Write != 0 {
+		s.current |= Set | SetConfig
+	}
+}
 
 func (s *Scanner) operand() {
 	s.token = tokenOperand
@@ -153,7 +171,7 @@ func (s *Scanner) dot(chunk []byte) {
 			s.qualifier = qualifierCatalog
 		default:
 			s.qualifier = qualifierOther
-			if s.current&Write != 0 && namesTemp(w) {
+			if s.current&Write != 0 && s.mayNameTemp(w) {
 				s.current |= Temp
 			}
 		}
@@ -190,6 +208,8 @@ func (s *Scanner) open(chunk []byte) {
 	resumable := false
 	if k := s.token.kind(); (k == tokenName || k == tokenQuoted) && s.stage == stageQuery {
 		resumable = s.openAfterName(chunk)
+	} else if s.ctes != 0 && s.token == tokenOperand { // WITH … (SELECT …) ORDER BY …
+		s.endCTEs()
 	}
 	s.depth++
 	if s.depth < 64 {

@@ -44,6 +44,7 @@ const (
 	kwCurrentRole
 	kwCurrentSchema
 	kwCurrentUser
+	kwCycle
 	kwDeallocate
 	kwDeclare
 	kwDelete
@@ -94,6 +95,7 @@ const (
 	kwOrder
 	kwOuter
 	kwPartition
+	kwPgSettings
 	kwPlans
 	kwPrepare
 	kwPrepared
@@ -113,10 +115,8 @@ const (
 	kwRole
 	kwRollback
 	kwRollup
-	kwRow
-	kwRows
 	kwSavepoint
-	kwSchema
+	kwSearch
 	kwSecurity
 	kwSelect
 	kwSequences
@@ -133,12 +133,10 @@ const (
 	kwStdout
 	kwSystemUser
 	kwTable
-	kwTablesample
 	kwTemp
 	kwTemporary
 	kwTime
 	kwTimelineHistory
-	kwTimestamp
 	kwTo
 	kwTransaction
 	kwTrue

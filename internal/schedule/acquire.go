@@ -121,6 +121,7 @@ func (h *Host) hand(s *Server, w *Waiter, work *Workload) {
 	after := int64(s.Pool.cfg.CheckAfter)
 	s.Stale = after > 0 && s.state == Idle && h.now-s.since > after
 	s.work, s.Loop = work, w.Loop
+	s.Lease++
 	h.become(s, Active)
 }
 
@@ -128,6 +129,7 @@ func (h *Host) hand(s *Server, w *Waiter, work *Workload) {
 func (h *Host) grant(s *Server, w *Waiter, work *Workload) Directive {
 	d := Directive{Kind: Grant, From: s.Loop, Pool: s.Pool, Server: s, Waiter: w}
 	h.hand(s, w, work)
+	d.Lease = s.Lease
 	return d
 }
 
@@ -237,12 +239,12 @@ func (h *Host) surplus(s *Server) Reason {
 // close asks for s to be closed.
 func (h *Host) close(s *Server, why Reason, out []Directive) []Directive {
 	h.become(s, Closing)
-	return append(out, Directive{Kind: Close, Reason: why, Pool: s.Pool, Server: s})
+	return append(out, Directive{Kind: Close, Reason: why, From: s.Loop, Pool: s.Pool, Server: s})
 }
 
 // closeFor asks for s, which is idle, to be closed so that its slot can go to l.
 func (h *Host) closeFor(s *Server, l *lane, out []Directive) []Directive {
 	s.lane = l
 	h.become(s, Closing)
-	return append(out, Directive{Kind: Close, Reason: Yielded, Pool: s.Pool, Server: s})
+	return append(out, Directive{Kind: Close, Reason: Yielded, From: s.Loop, Pool: s.Pool, Server: s})
 }

@@ -17,7 +17,8 @@ const (
 type Kind uint8
 
 const (
-	// Grant gives Server to Waiter. When From differs from Server.Loop the server lives on loop From and moves to Server.Loop.
+	// Grant gives Server to Waiter. When From differs from Server.Loop the server lives on From and
+	// moves to Server.Loop, the waiter's.
 	Grant Kind = iota + 1
 	// Open asks for a login to Pool with identity Server.Fit on loop Server.Loop; answer with Opened or OpenFailed.
 	Open
@@ -26,15 +27,18 @@ const (
 	// Fail tells Waiter, no longer queued, that it gets no server; Reason says why.
 	Fail
 	// Reclaim asks to cancel what Server runs: it holds a slot lent by Workload, which wants it back.
-	// The server stays with its holder until Release or Gone.
+	// The server stays with its holder until Release or Gone. By the time this arrives the server may have been released:
+	// act only where the lease that goes on is Lease.
 	Reclaim
 )
 
-// Directive is one thing the caller has to do. It is a value; the pointers in it stay owned as they were.
+// Directive is one thing the caller has to do. It is a value; the pointers in it stay owned as they were. From is the loop
+// it concerns first: route it by that, for other loops may change Server meanwhile.
 type Directive struct {
 	Kind     Kind
 	Reason   Reason
-	From     int       // Grant: the loop the server lives on
+	From     int       // the loop the server lives on; Fail: the waiter's
+	Lease    uint64    // Grant, Reclaim: Server.Lease
 	Pool     *Pool     // always set
 	Server   *Server   // Grant, Open, Close, Reclaim
 	Waiter   *Waiter   // Grant, Fail
@@ -82,8 +86,10 @@ func (r Reason) String() string {
 type FailClass uint8
 
 const (
-	// FailNetwork: refused, unreachable, timed out, TLS, 57P03 and 57P01. Counts for the host's breaker.
+	// FailNetwork: refused, unreachable, timed out, TLS. Counts for the host's breaker.
 	FailNetwork FailClass = iota + 1
+	// FailStarting: 57P03, the server starts or stops. Like FailNetwork, but waiters are kept even with FailFast.
+	FailStarting
 	// FailAuth: SQLSTATE 28xxx. Blocks the pools of this user only, for at most 30 s.
 	FailAuth
 	// FailFull: SQLSTATE 53300 of the host. Never opens the breaker; shrinks what is usable and probes later.
@@ -98,6 +104,8 @@ func (c FailClass) String() string {
 	switch c {
 	case FailNetwork:
 		return "network"
+	case FailStarting:
+		return "starting"
 	case FailAuth:
 		return "auth"
 	case FailFull:

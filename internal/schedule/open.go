@@ -128,7 +128,7 @@ func (h *Host) open(p *Pool, l *lane, out []Directive) []Directive {
 	h.pace.opened++
 	p.wanted = false
 	h.admit(s)
-	return append(out, Directive{Kind: Open, Pool: p, Server: s})
+	return append(out, Directive{Kind: Open, From: s.Loop, Pool: p, Server: s})
 }
 
 // evict closes one idle server where that makes room for l.
@@ -221,7 +221,7 @@ func (h *Host) OpenFailed(now int64, s *Server, class FailClass, out []Directive
 	}
 	h.become(s, Closed)
 	switch class {
-	case FailNetwork:
+	case FailNetwork, FailStarting:
 		h.breaker.failed(h.now, s.probe, h.rng)
 		h.breaker.class = class
 	case FailFull:
@@ -269,7 +269,7 @@ func (h *Host) healed(p *Pool) {
 
 // failing says whether waiters of p are to be failed at once.
 func (h *Host) failing(p *Pool) bool {
-	return h.cfg.FailFast && p.established() == 0 && (h.breaker.open || p.failures > 0)
+	return h.cfg.FailFast && p.established() == 0 && (h.breaker.open && h.breaker.class != FailStarting || p.failures > 0)
 }
 
 // failWaiters fails the waiters of every pool that is failing.

@@ -272,7 +272,7 @@ func (h *Host) failAll(p *Pool, why Reason, out []Directive) []Directive {
 	for len(p.busy) > 0 {
 		w := p.busy[len(p.busy)-1].head
 		h.dequeue(w)
-		out = append(out, Directive{Kind: Fail, Reason: why, Pool: p, Waiter: w})
+		out = append(out, Directive{Kind: Fail, Reason: why, From: w.Loop, Pool: p, Waiter: w})
 	}
 	return out
 }

@@ -32,6 +32,8 @@ type Server struct {
 	Fit uint64
 	// Data belongs to the proxy. The Host never touches it.
 	Data any
+	// Lease counts the grants of this server: it tells one holder from the next. The Host sets it; read it while active.
+	Lease uint64
 	// Stale is set at a grant when the server was idle for longer than CheckAfter: test it first.
 	Stale bool
 

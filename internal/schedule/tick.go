@@ -107,7 +107,9 @@ func (h *Host) reclaim(out []Directive) []Directive {
 				s.owner = l.work
 				l.work.reclaiming++
 				s.work.yielding++
-				out = append(out, Directive{Kind: Reclaim, Reason: SlotReclaimed, Pool: s.Pool, Server: s, Workload: l.work})
+				out = append(out, Directive{
+					Kind: Reclaim, Reason: SlotReclaimed, From: s.Loop, Lease: s.Lease, Pool: s.Pool, Server: s, Workload: l.work,
+				})
 			}
 		}
 	}

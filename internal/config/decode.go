@@ -21,6 +21,9 @@ type span struct {
 // origin remembers where a Config comes from, by path (servers.main.url).
 type origin struct {
 	src   *fault.Source
+	text  string
+	env   func(string) (string, bool)
+	set   map[string][]string // by With
 	spans map[string]span
 	raw   map[string]string // path → text before ${NAME} was replaced
 }
@@ -275,12 +278,20 @@ func (d *decoder) unknown(keys []key, e entry, path string) {
 	if near := fault.Nearest(e.name, names); near != "" {
 		p.Mend = "did you mean " + near + "?"
 		if k := find(keys, near); k.secret {
-			p.Source = "" // the value is likely the secret
+			p.Source = hideValue(p.Source, e) // likely the secret
 		}
 	} else if home := homeOf(e.name); home != "" {
 		p.Mend = fmt.Sprintf("that is %s", home)
 	}
 	d.problems = append(d.problems, p)
+}
+
+// hideValue masks an entry's value in its line.
+func hideValue(line string, e entry) string {
+	if e.value.place.Line != e.place.Line {
+		return line
+	}
+	return fault.MaskSpan(line, e.value.place)
 }
 
 // homeOf is where a key of that name, or PgBouncer's setting of that name,

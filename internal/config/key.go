@@ -44,6 +44,7 @@ type key struct {
 	path     bool     // a file, relative to the config file's folder
 	needed   bool     // has no default
 	sample   string   // in the example, where the default would not tell
+	suggest  string   // in the example, commented out
 
 	keys  []key
 	at    func(owner any) any              // pointer to the field
@@ -57,6 +58,7 @@ type option func(*key)
 func oneOf(words ...string) option { return func(k *key) { k.oneOf = words } }
 func inherits(from string) option  { return func(k *key) { k.inherits = from } }
 func sample(text string) option    { return func(k *key) { k.sample = text } }
+func suggest(text string) option   { return func(k *key) { k.suggest = text } }
 func atLeast(n int) option         { return func(k *key) { k.atLeast = n } }
 func autoZero() option             { return func(k *key) { k.auto = true } }
 func onRestart() option            { return func(k *key) { k.restart = true } }

@@ -26,7 +26,7 @@ func Load(path string) (*Config, error) {
 // name's folder. env answers ${NAME}. The error is Problems. A Config is
 // returned only when there is none; Warnings may hold some all the same.
 func Parse(name string, text []byte, env func(string) (string, bool)) (*Config, error) {
-	c, problems := parseAll(name, text, env)
+	c, problems := parseAll(input{name: name, text: string(text), env: env})
 	errors, warnings := problems.Split()
 	if len(errors) > 0 {
 		return nil, errors
@@ -38,15 +38,22 @@ func Parse(name string, text []byte, env func(string) (string, bool)) (*Config, 
 // Warnings are what works but is probably not meant.
 func (c *Config) Warnings() Problems { return c.warnings }
 
+// input is what a Config is made from.
+type input struct {
+	name, text string
+	env        func(string) (string, bool)
+	set        map[string][]string // by path, over what the text says
+}
+
 // parseAll decodes and checks; c is as complete as the problems allow.
-func parseAll(name string, text []byte, env func(string) (string, bool)) (c *Config, problems fault.List) {
-	src := fault.NewSource(name, string(text))
+func parseAll(in input) (c *Config, problems fault.List) {
+	src := fault.NewSource(in.name, in.text)
 	d := &decoder{
 		reader: reader{src: src, anchors: map[string]*node{}},
-		env:    env,
-		origin: origin{src: src, spans: map[string]span{}, raw: map[string]string{}},
+		env:    in.env,
+		origin: origin{src: src, text: in.text, env: in.env, set: in.set, spans: map[string]span{}, raw: map[string]string{}},
 	}
-	top := d.read(string(text))
+	top := d.read(in.text)
 	if top == nil {
 		return nil, d.problems
 	}
@@ -57,10 +64,11 @@ func parseAll(name string, text []byte, env func(string) (string, bool)) (c *Con
 	c = &Config{}
 	d.fill(table(), c, top, "")
 	c.origin = d.origin
+	d.problems = append(d.problems, c.apply(in.set, src)...)
 	if d.nodes > maxNodes || d.steps > maxNodes {
 		d.report(fault.Place{}, fmt.Sprintf("file holds more than %d values", maxNodes), "", "split users into auth.file")
 	}
-	k := &checker{c: c, dir: filepath.Dir(name)}
+	k := &checker{c: c, dir: filepath.Dir(in.name)}
 	if len(d.problems) < maxProblems {
 		k.check()
 	}

@@ -65,6 +65,15 @@ func maskGroup(re *regexp.Regexp, line string, group int) string {
 	return b.String()
 }
 
+// MaskSpan replaces the characters at a place of a line by asterisks.
+func MaskSpan(line string, at Place) string {
+	text := []rune(line)
+	for i := at.Column - 1; i >= 0 && i < len(text) && i < at.Column-1+at.Width; i++ {
+		text[i] = '*'
+	}
+	return string(text)
+}
+
 // notSecret tells names that only sound like one: password_file holds a path.
 func notSecret(prefix string) bool {
 	return strings.Contains(strings.ToLower(prefix), "_file")

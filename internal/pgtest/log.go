@@ -60,11 +60,19 @@ func (l *Log) since(mark int) []byte {
 	return l.text[max(0, len(l.text)-(l.total-mark)):]
 }
 
-// Tail returns the last n lines.
+// longestLine is how much of a line Tail shows; a log quotes statements whole.
+const longestLine = 300
+
+// Tail returns the last n lines, long ones cut.
 func (l *Log) Tail(n int) string {
 	lines := strings.Split(strings.TrimRight(l.String(), "\n"), "\n")
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
+	}
+	for i, line := range lines {
+		if len(line) > longestLine {
+			lines[i] = line[:longestLine] + "..."
+		}
 	}
 	return strings.Join(lines, "\n")
 }

@@ -37,7 +37,7 @@ func (s *Scanner) isPhrase() bool {
 	case kwSets:
 		return b == kwGrouping
 	case kwRollup, kwCube:
-		return b == kwBy
+		return b == kwBy && s.grouping
 	case kwZone:
 		return b == kwTime
 	case kwVarying:

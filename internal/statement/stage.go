@@ -164,6 +164,8 @@ func (s *Scanner) heed(k keyword) {
 	switch k {
 	case kwSelect, kwValues, kwSearch, kwCycle:
 		s.endCTEs()
+	case kwBy:
+		s.grouping = s.before.isKeyword(kwGroup)
 	case kwPgSettings:
 		s.heedSettings()
 	case kwInsert, kwUpdate, kwDelete, kwMerge:

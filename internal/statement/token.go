@@ -51,6 +51,7 @@ type clauses struct {
 	qualifier qualifier
 	stage     stage
 	readable  bool // the statement may be Read
+	grouping  bool // the last BY was of GROUP BY
 	watch     bool // look for pg_temp in strings
 	watched   uint8
 

@@ -66,7 +66,7 @@ func number[I ~int | ~int64 | ~uint8 | ~uint16](n I) cell { return cell{n: int64
 // count is a number that cannot be negative, saturated where int64 ends.
 func count(n uint64) cell { return cell{n: int64(min(n, math.MaxInt64))} }
 
-func flag(b bool) cell {
+func yes(b bool) cell {
 	if b {
 		return cell{n: 1}
 	}

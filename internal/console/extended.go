@@ -8,7 +8,11 @@ import (
 	"spillway/internal/wire"
 )
 
-const maxNamed = 256 // prepared statements, and portals, of one session
+// Bounds on what one session keeps.
+const (
+	maxNamed = 256 // prepared statements, and portals
+	maxName  = 255 // bytes of a name
+)
 
 // statement is a prepared statement; plan is nil for an empty query.
 type statement struct {
@@ -80,6 +84,9 @@ func (s *session) parse(r *reader, out []byte) ([]byte, error) {
 	if types > 0 {
 		return out, errParameters
 	}
+	if len(name) > maxName {
+		return out, errName
+	}
 	if name != "" && s.statements[name] != nil {
 		return out, fail(codeDuplicate, "prepared statement \""+echo(name)+"\" already exists")
 	}
@@ -104,6 +111,8 @@ func (s *session) parse(r *reader, out []byte) ([]byte, error) {
 	s.statements[name] = prepared
 	return wire.AppendEmpty(out, wire.ParseComplete), nil
 }
+
+var errName = fail(codeLimit, "name is longer than 255 bytes")
 
 var errParameters = &failure{
 	code: codeFeature, message: "the console takes no query parameters", hint: "Write the value into the command.",
@@ -134,6 +143,9 @@ func (s *session) bind(r *reader, out []byte) ([]byte, error) {
 		if f != formatText && f != formatBinary {
 			return out, fail(codeArgument, "unsupported format code")
 		}
+	}
+	if len(name) > maxName {
+		return out, errName
 	}
 	if name != "" && s.portals[name] != nil {
 		return out, fail(codeCursor, "portal \""+echo(name)+"\" already exists")

@@ -99,7 +99,7 @@ func selectedValue(expression []token, version string) *plan {
 	case "current_schema", "current_schema()":
 		return constant(columnOf("current_schema", oidText), selectTag, text("public"))
 	case "pg_is_in_recovery()":
-		return constant(columnOf("pg_is_in_recovery", oidBool), selectTag, flag(false))
+		return constant(columnOf("pg_is_in_recovery", oidBool), selectTag, yes(false))
 	}
 	return nil
 }

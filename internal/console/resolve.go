@@ -102,39 +102,33 @@ const (
 	maxDistance = 3 // letters wrong in them
 )
 
-// near returns the names most like the statement's first words, best first.
+// near returns the names most like the statement's first words.
 func (c *Console) near(s statementText) []string {
 	words := strings.ToUpper(s.tokens[0].text)
-	if words == "SELECT" {
-		words = "SHOW"
+	tried := words
+	if words == "SELECT" || words == "SHOW" {
+		if len(s.tokens) < 2 {
+			return nil
+		}
+		tried = strings.ToUpper(s.tokens[1].text)
+		words = "SHOW " + tried
 	}
-	if words == "SHOW" && len(s.tokens) > 1 {
-		words += " " + strings.ToUpper(s.tokens[1].text)
-	}
-	type candidate struct {
-		name     string
-		distance int
-	}
-	var found []candidate
+	var (
+		names []string
+		best  = min(maxDistance, len(tried)/2)
+	)
 	for name, command := range c.language {
-		if command.quiet {
+		d := distance(words, name)
+		if command.quiet || d > best {
 			continue
 		}
-		if d := distance(words, name); d <= maxDistance && d < len(name)-1 {
-			found = append(found, candidate{name, d})
+		if d < best {
+			best, names = d, nil
 		}
+		names = append(names, name)
 	}
-	slices.SortFunc(found, func(a, b candidate) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
-		}
-		return strings.Compare(a.name, b.name)
-	})
-	var names []string
-	for _, f := range found[:min(len(found), maxNear)] {
-		names = append(names, f.name)
-	}
-	return names
+	slices.Sort(names)
+	return names[:min(len(names), maxNear)]
 }
 
 // distance is Levenshtein's, given up above maxDistance.

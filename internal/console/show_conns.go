@@ -111,7 +111,7 @@ func connRow(c proxy.ConnStat) []cell {
 		text(string(rune(c.Kind))), text(cmp.Or(c.User, "(nouser)")), text(cmp.Or(c.Database, "(nodb)")),
 		text(cmp.Or(c.Replication, "none")), text(c.State),
 		text(c.Addr), number(c.Port), text(c.LocalAddr), number(c.LocalPort),
-		stamp(c.ConnectedAt), stamp(requested), whole, micros, flag(c.CloseNeeded),
+		stamp(c.ConnectedAt), stamp(requested), whole, micros, yes(c.CloseNeeded),
 		text(pointer(c.ID)), text(pointer(c.Link)), number(c.RemotePID), text(c.TLS),
 		text(c.Application), number(c.Prepared), count(c.ID),
 	}

@@ -55,7 +55,8 @@ func showPools(ctx context.Context, c *call, a *answer) error {
 	for _, p := range pools {
 		whole, micros := waitParts(p.OldestWait)
 		a.row(text(p.Database), text(p.User),
-			number(p.ClientsActive), number(p.ClientsWaiting), number(p.ClientsActiveCancel), number(p.ClientsWaitingCancel),
+			// PgBouncer counts a client that asks for nothing as active.
+			number(p.ClientsActive+p.ClientsIdle), number(p.ClientsWaiting), number(p.ClientsActiveCancel), number(p.ClientsWaitingCancel),
 			number(p.ServersActive), number(p.ServersActiveCancel), number(p.ServersBeingCanceled),
 			number(p.ServersIdle), number(p.ServersUsed), number(p.ServersTested), number(p.ServersLogin),
 			whole, micros, orNull(modeName(p.Mode)), orNull(p.LoadBalance))
@@ -82,7 +83,7 @@ func showDatabases(ctx context.Context, c *call, a *answer) error {
 			number(d.PoolSize), number(d.MinPoolSize), number(d.ReservePool), number(int64(d.ServerLifetime/time.Second)),
 			orNull(modeName(d.Mode)), orNull(d.LoadBalance),
 			number(d.MaxServers), number(d.Servers), number(d.MaxClients), number(d.Clients),
-			flag(d.Paused), flag(d.Disabled))
+			yes(d.Paused), yes(d.Disabled))
 	}
 	return nil
 }

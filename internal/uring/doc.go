@@ -54,8 +54,9 @@
 // Pause. A cancel takes effect at the next SubmitAndWait, and pieces may have completed by then, so a paused endpoint can
 // still receive: copy such pieces into memory of the endpoint's own and recycle. They are at most what one turn
 // receives, at most all buffers' size. Deliver them on resume, before anything newer and before the hang-up that may lie
-// behind them, and arm after the old receive's last completion, never before: two receives on a socket share out its bytes in
-// no useful order. An endpoint that was paused carries a long stream and will be paused again: resume it with Recv, one
+// behind them. A resume may come before the cancel is through: the old receive's pieces are then delivered as they come, and the
+// new receive is armed at the old one's last completion, never before: two receives on a socket share out its bytes in no
+// useful order. An endpoint that was paused carries a long stream and will be paused again: resume it with Recv, one
 // buffer at a time, where pausing is only not to arm again and costs nothing; return to RecvMultishot when a piece leaves the
 // buffer part empty. Each completed piece is at most one buffer, so pause may come back to every piece.
 //

@@ -207,12 +207,9 @@ func (d *testDriver) backPressure(e *testEndpoint) {
 			e.inFlight++
 			d.r.CancelUserData(e.data(kindRecv), e.data(kindCancel))
 		}
-	case waiting < lowWater && e.paused && !e.cancelling && !e.armed:
-		// Only now that the old receive is gone: what it had received comes first.
+	case waiting < lowWater && e.paused:
+		// What was held comes first; then what the old receive still delivers, if its cancel is not through; then what the next one does.
 		e.paused, e.once = false, true
-		e.filling, e.held = append(e.filling, e.held...), nil
-	case waiting < lowWater && e.paused && e.once:
-		e.paused = false
 		e.filling, e.held = append(e.filling, e.held...), nil
 	}
 }

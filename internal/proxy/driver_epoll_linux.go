@@ -23,6 +23,7 @@ type epoll struct {
 	ready  []*endpoint // readable without a further edge
 	spare  []*endpoint
 	buf    []byte
+	births int32 // tells an index's endpoint from its predecessor
 }
 
 const (
@@ -66,7 +67,9 @@ func (d *epoll) add(ep *endpoint) error {
 	if ep.role == roleListener {
 		events = unix.EPOLLIN // level: accepted a few at a time
 	}
-	ev := unix.EpollEvent{Events: events, Fd: slot}
+	d.births++
+	ep.birth = d.births
+	ev := unix.EpollEvent{Events: events, Fd: slot, Pad: ep.birth}
 	if err := unix.EpollCtl(d.fd, unix.EPOLL_CTL_ADD, int(ep.fd), &ev); err != nil {
 		d.ends[slot] = nil
 		d.free = append(d.free, slot)
@@ -153,10 +156,7 @@ func (d *epoll) flush(ep *endpoint) {
 	}
 	ep.sent += d.write(ep, ep.out[ep.sent:])
 	if ep.pending() == 0 {
-		ep.out, ep.sent = ep.out[:0], 0
-		if cap(ep.out) > lowWater {
-			ep.out = nil
-		}
+		ep.out, ep.sent = nil, 0
 	}
 	if ep.pending() < lowWater {
 		d.sink.drained(ep)
@@ -229,7 +229,7 @@ func (d *epoll) event(ev *unix.EpollEvent) {
 		return
 	}
 	ep := d.ends[ev.Fd]
-	if ep == nil || ep.closed {
+	if ep == nil || ep.closed || ep.birth != ev.Pad {
 		return
 	}
 	if ep.role == roleListener {

@@ -29,6 +29,7 @@ type endpoint struct {
 	queued    bool   // epoll: on the ready list
 	hung      bool   // the peer closed its side
 	congested bool   // out is above highWater and its peer is stopped
+	birth     int32  // epoll: which endpoint of its slot this is
 	slot      int32  // io_uring and goroutine: the driver's own index; -1 = none
 	in        []byte // received, not yet taken
 	out       []byte // to be sent, from sent on

@@ -5,9 +5,10 @@ package proxy
 // back. Deadlines are read from the owner when its slot comes, so moving one
 // further away costs nothing.
 type wheel struct {
-	slots [wheelSlots]timerList
-	at    int64 // ticks since start, already served
-	n     int
+	slots   [wheelSlots]timerList
+	at      int64 // ticks since start, already served
+	soonest int64 // no slot before this tick holds a timer
+	n       int
 }
 
 const (
@@ -70,6 +71,9 @@ func (w *wheel) arm(t *timer, deadline int64) {
 	}
 	w.slots[tick%wheelSlots].push(t)
 	t.tick = tick
+	if w.n == 0 || tick < w.soonest {
+		w.soonest = tick
+	}
 	w.n++
 }
 
@@ -83,8 +87,11 @@ func (w *wheel) disarm(t *timer) {
 // advance serves all slots up to now.
 func (w *wheel) advance(now int64) {
 	to := now / wheelTick
-	if w.n == 0 {
-		w.at = to
+	if w.n == 0 || to < w.soonest {
+		w.at = max(w.at, min(to, w.soonest-1))
+		if w.n == 0 {
+			w.at = to
+		}
 		return
 	}
 	for w.at < to {
@@ -98,6 +105,15 @@ func (w *wheel) advance(now int64) {
 			}
 		}
 	}
+	w.look()
+}
+
+// look finds the next slot that holds a timer.
+func (w *wheel) look() {
+	w.soonest = w.at + 1
+	for w.n > 0 && w.slots[w.soonest%wheelSlots].first == nil {
+		w.soonest++
+	}
 }
 
 // next is how long the loop may sleep, in ns; -1 when nothing is armed.
@@ -105,10 +121,5 @@ func (w *wheel) next(now int64) int64 {
 	if w.n == 0 {
 		return -1
 	}
-	for i := int64(1); i < wheelSlots; i++ {
-		if w.slots[(w.at+i)%wheelSlots].first != nil {
-			return max((w.at+i)*wheelTick-now, 0)
-		}
-	}
-	return wheelSlots * wheelTick
+	return max(w.soonest*wheelTick-now, 0)
 }

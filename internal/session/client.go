@@ -36,7 +36,7 @@ type Client struct {
 	stmts   map[string]*named
 	unnamed *Statement
 	pinned  statement.Effect
-	scan    statement.Scanner // a text that arrives in pieces
+	scan    *statement.Scanner // a text that arrives in pieces
 	Counts  Counts
 }
 
@@ -99,7 +99,12 @@ const maxNames = 4096
 func (c *Client) mapped() bool { return c.Mode != Session && c.Rules.MaxPrepared > 0 }
 
 // Pinned tells why the server must stay with the client; "" when it need not.
-func (c *Client) Pinned() string { return c.pinned.String() }
+func (c *Client) Pinned() string {
+	if c.pinned == 0 {
+		return ""
+	}
+	return c.pinned.String()
+}
 
 // IsPinned tells whether the server must stay.
 func (c *Client) IsPinned() bool { return c.pinned != 0 }

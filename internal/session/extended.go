@@ -56,7 +56,7 @@ func (c *Client) parse(s *Server, m *Msg, fx *Effects) Action {
 // unmapped is Parse in a pool that keeps no statements: what it will do is
 // weighed here, for its Bind tells nothing.
 func (c *Client) unmapped(s *Server, text []byte, fx *Effects) Action {
-	if e := statement.Scan(text, true); e&weighty != 0 {
+	if e := s.scan(text); e&weighty != 0 {
 		if act, refused := c.effects(s, e, text, fx, true); refused {
 			return act
 		}
@@ -187,6 +187,9 @@ func (c *Client) bind(s *Server, m *Msg, fx *Effects) Action {
 
 // weigh acts on what a statement about to run will leave behind.
 func (c *Client) weigh(s *Server, st *Statement, fx *Effects) {
+	if s.escapes || s.foreign {
+		c.taint(s, statement.Opaque) // it was read as with standard strings
+	}
 	if st.effects&weighty != 0 {
 		c.effects(s, st.effects&^statement.Begin, stringBytes(st.Text), fx, true)
 	}

@@ -35,6 +35,7 @@ type op struct {
 	st    *Statement   // opParse, opBind, opClose
 	cs    *named       // the client's entry made (opParse, opReply) or removed (opClose)
 	rep   *wire.Report // stands in place of the error that will come
+	code  string       // only in place of one with this SQLSTATE; "" = of any
 	bytes byte         // opReply: the kind of the empty message to send
 }
 

@@ -10,7 +10,7 @@ import (
 
 // unshared are the effects that leave state only their session may see.
 const unshared = statement.Listen | statement.Advisory | statement.Temp | statement.HoldCursor |
-	statement.Load | statement.SetRole | statement.Prepare
+	statement.Load | statement.SetRole | statement.Prepare | statement.Sticky
 
 // weighty are the effects that need a second look.
 const weighty = unshared | statement.Set | statement.UnknownFunction | statement.Opaque |
@@ -28,7 +28,7 @@ func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
 		return c.longQuery(s, m)
 	}
 	text := m.body()
-	e := statement.Scan(text, true)
+	e := s.scan(text)
 	if act, refused := c.effects(s, e, text, fx, false); refused {
 		return act
 	}
@@ -45,7 +45,8 @@ func (c *Client) startQuery(s *Server) {
 // longQuery streams a text that is not all there. It can no longer be refused
 // when its effects are known: they pin.
 func (c *Client) longQuery(s *Server, m *Msg) Action {
-	c.scan.Reset(true)
+	c.scan = new(statement.Scanner)
+	c.scan.Reset(!s.escapes)
 	c.scan.Feed(m.body())
 	c.startQuery(s)
 	return pass
@@ -54,7 +55,7 @@ func (c *Client) longQuery(s *Server, m *Msg) Action {
 // Continue takes a further piece of a query whose beginning Front passed on;
 // last says that it is the end.
 func (c *Client) Continue(s *Server, piece []byte, last bool) {
-	if c.Mode == Session {
+	if c.scan == nil {
 		return
 	}
 	c.scan.Feed(piece)
@@ -62,6 +63,7 @@ func (c *Client) Continue(s *Server, piece []byte, last bool) {
 		return
 	}
 	e := c.scan.Finish()
+	c.scan = nil
 	c.taint(s, e&^statement.Set)
 	if e&statement.Set != 0 {
 		c.pinned |= statement.Set
@@ -102,6 +104,7 @@ func (c *Client) effects(s *Server, e statement.Effect, text []byte, fx *Effects
 
 // taint marks a server that may hold state nobody can see.
 func (c *Client) taint(s *Server, e statement.Effect) {
+	s.sticky = s.sticky || e&statement.Sticky != 0
 	if !c.Rules.TrustFunctions && e&(statement.UnknownFunction|statement.Opaque) != 0 {
 		s.dirty, s.dirtyBy = true, c
 	}
@@ -110,7 +113,7 @@ func (c *Client) taint(s *Server, e statement.Effect) {
 // follows tells whether every setting this text changes is reported by the
 // server, or asked for before the server's release.
 func (c *Client) follows(s *Server, e statement.Effect, text []byte) bool {
-	set, ok := statement.ParseSet(text)
+	set, ok := statement.ParseSet(text, !s.escapes)
 	if !ok || e&statement.Multi != 0 {
 		return false
 	}
@@ -148,14 +151,14 @@ func (c *Client) sqlPrepared(s *Server, e statement.Effect, text []byte, fx *Eff
 	if e&statement.Multi != 0 {
 		return Action{}, false
 	}
-	if ex, ok := statement.ParseExecute(text); ok && e&statement.Execute != 0 {
+	if ex, ok := statement.ParseExecute(text, !s.escapes); ok && e&statement.Execute != 0 {
 		cs := c.stmts[ex.Name]
 		if cs == nil || !s.table.has(cs.st) {
 			return Action{}, false
 		}
-		return c.resend(s, text, ex.From, ex.To, cs.st.name, fx), true
+		return c.resend(s, text, ex.NameSpan, cs.st.name, fx), true
 	}
-	if de, ok := statement.ParseDeallocate(text); ok && !de.All {
+	if de, ok := statement.ParseDeallocate(text, !s.escapes); ok && !de.All {
 		cs := c.stmts[de.Name]
 		if cs == nil {
 			return Action{}, false
@@ -172,16 +175,24 @@ func (c *Client) sqlPrepared(s *Server, e statement.Effect, text []byte, fx *Eff
 	return Action{}, false
 }
 
-// resend sends a query with text[from:to] replaced by a quoted name.
-func (c *Client) resend(s *Server, text []byte, from, to int, name string, fx *Effects) Action {
+// resend sends a query with the name at a span replaced by a quoted one.
+func (c *Client) resend(s *Server, text []byte, at statement.Span, name string, fx *Effects) Action {
 	end := len(text)
 	if end > 0 && text[end-1] == 0 {
 		end--
 	}
-	fx.ToServer = wire.AppendQuery(fx.ToServer, string(text[:from])+`"`+name+`"`+string(text[to:end]))
+	fx.ToServer = wire.AppendQuery(fx.ToServer, string(text[:at.Start])+`"`+name+`"`+string(text[at.End:end]))
 	c.startQuery(s)
 	return drop
 }
 
 // stringBytes views a string as bytes that are only read.
 func stringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// scan reads a text as the server will.
+func (s *Server) scan(text []byte) statement.Effect {
+	if s.foreign {
+		return statement.Opaque // its encoding hides quotes
+	}
+	return statement.Scan(text, !s.escapes)
+}

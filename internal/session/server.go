@@ -1,6 +1,9 @@
 package session
 
-import "spillway/internal/wire"
+import (
+	"spillway/internal/statement"
+	"spillway/internal/wire"
+)
 
 // Event is what an answer of the server meant. It is a set.
 type Event uint16
@@ -28,6 +31,9 @@ type Server struct {
 	unit     []byte     // the unit's messages as sent, for healing 0A000
 	dirtyBy  *Client    // whose statements may have left state behind
 	state    byte // transaction state of the last ReadyForQuery
+	escapes  bool // standard_conforming_strings is off
+	foreign  bool // client_encoding is one whose texts cannot be read byte by byte
+	sticky   bool // state was left that no reset undoes
 	dirty    bool // state may be left that settings do not show
 	skipping bool // an error was seen; the server ignores all until Sync
 	copyIn   bool // the server reads COPY data
@@ -46,8 +52,12 @@ type Server struct {
 
 // NewServer returns a server as it is after login with these settings.
 func NewServer(cache *Cache, s Settings) *Server {
-	return &Server{cache: cache, Settings: s, state: wire.Idle}
+	return &Server{cache: cache, Settings: s, state: wire.Idle,
+		escapes: s.Get("standard_conforming_strings") == "off", foreign: !statement.Lexable(s.Get("client_encoding"))}
 }
+
+// Sticky tells that state was left which only closing the server removes.
+func (s *Server) Sticky() bool { return s.sticky }
 
 // State is the transaction state the server last reported.
 func (s *Server) State() byte { return s.state }
@@ -251,22 +261,23 @@ func (s *Server) failed(body []byte, forward bool, fx *Effects) (bool, Event) {
 			s.Failure = wire.ParseReport(body)
 			return false, 0
 		}
-		if p.rep != nil && forward {
-			fx.ToClient = wire.AppendReport(fx.ToClient, wire.ErrorResponse, *p.rep)
-			return false, EventError
-		}
-		return forward, EventError
+		return s.replaced(&p, forward, fx), EventError
 	}
 	if s.heal(&p, fx) {
 		return false, 0
 	}
-	forward = s.owner != nil
-	if p.rep != nil && forward {
-		fx.ToClient = wire.AppendReport(fx.ToClient, wire.ErrorResponse, *p.rep)
-		forward = false
-	}
+	forward = s.replaced(&p, s.owner != nil, fx)
 	s.skip()
 	return forward, EventError
+}
+
+// replaced puts our own error in place of the server's, where that was meant.
+func (s *Server) replaced(p *op, forward bool, fx *Effects) bool {
+	if !forward || p.rep == nil || p.code != "" && p.code != string(s.LastCode[:]) {
+		return forward
+	}
+	fx.ToClient = wire.AppendReport(fx.ToClient, wire.ErrorResponse, *p.rep)
+	return false
 }
 
 // skip undoes everything up to the next Sync.
@@ -344,6 +355,12 @@ func (s *Server) parameter(body []byte) {
 		return
 	}
 	s.Settings = s.Settings.With(string(name), string(value))
+	switch string(name) {
+	case "standard_conforming_strings":
+		s.escapes = string(value) == "off"
+	case "client_encoding":
+		s.foreign = !statement.Lexable(string(value))
+	}
 }
 
 // discarded sees DISCARD ALL and DEALLOCATE ALL by their tags, wherever in a

@@ -123,14 +123,41 @@ func (s *Server) asked(row []byte) {
 // Detach ends the lease of a clean server.
 func (s *Server) Detach() { s.owner = nil }
 
-// Orphan is called when the client is gone while the server owes answers: they
-// are swallowed. What the client left behind must be reset.
-func (s *Server) Orphan() {
-	if s.owner != nil && s.owner.pinned != 0 {
+// Abandon is called when the server loses its client: answers still owed are
+// swallowed, a COPY is ended and a unit without its Sync gets one (fx). What the
+// client may have left behind is reset before another has the server.
+func (s *Server) Abandon(fx *Effects) {
+	if c := s.owner; c != nil && (c.pinned != 0 || s.ask) {
 		s.dirty = true
 	}
-	s.owner, s.dirtyBy = nil, nil
-	s.ask = false
+	s.owner, s.dirtyBy, s.ask, s.forgot = nil, nil, false, false
+	if s.copyIn {
+		fx.ToServer = append(fx.ToServer, wire.CopyFail, 0, 0, 0, 5, 0)
+		s.copyIn = false
+	}
+	if !s.ops.empty() {
+		last := s.ops.list[len(s.ops.list)-1].kind
+		if last == opQuery || last == opSync {
+			return
+		}
+	} else if !s.skipping {
+		return
+	}
+	fx.ToServer = wire.AppendEmpty(fx.ToServer, wire.Sync)
+	s.ops.push(op{kind: opSync, flags: flagSwallow, off: -1})
+}
+
+// ReplaceError puts rep in place of the error of this SQLSTATE that the first
+// owed answer will be.
+func (s *Server) ReplaceError(code string, rep *wire.Report) {
+	for i := s.ops.head; i < len(s.ops.list); i++ {
+		if p := &s.ops.list[i]; p.flags&flagSwallow == 0 && p.rep == nil {
+			p.rep, p.code = rep, code
+			if p.kind == opQuery || p.kind == opSync {
+				return
+			}
+		}
+	}
 }
 
 // Dirty tells that a reset is needed before another client may have the server.

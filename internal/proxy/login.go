@@ -1,0 +1,685 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"spillway/internal/auth"
+	"spillway/internal/session"
+	"spillway/internal/wire"
+)
+
+// login is what a client needs only until it is served.
+type login struct {
+	startup  wire.Startup
+	method   auth.Method
+	rule     auth.Rule
+	offer    auth.Offer
+	secret   auth.Secret
+	scram    *auth.ServerExchange
+	salt     [4]byte
+	keys     *auth.SCRAMKeys
+	password string
+	endPoint []byte
+	cert     string // common name of the client's certificate
+	hello    bool   // the first bytes were looked at
+	database *Database
+	requests int // SSL and GSS requests seen
+}
+
+// maxAuthMessage bounds a password or SASL message, as PostgreSQL does.
+const maxAuthMessage = 65535
+
+// accepted begins a client.
+func (l *loop) accepted(ln *endpoint, fd int) {
+	now := l.now
+	addr, local := peerOf(fd)
+	pol := l.proxy.policy.Load()
+	c := &client{loop: l, id: l.proxy.ids.Add(1), addr: addr, local: local, connectedAt: now, login: &login{}}
+	c.endpoint = endpoint{fd: int32(fd), role: roleClient, slot: -1}
+	c.endpoint.client = c
+	why := l.proxy.gate.connect(&pol.Limits, c.limitAddr(), now)
+	if why == noReason && !l.proxy.Serving() {
+		l.proxy.gate.disconnect(&pol.Limits, c.limitAddr())
+		why = poolerShutdown
+	}
+	if why != noReason {
+		l.turnAway(fd, why)
+		return
+	}
+	if !local {
+		tune(fd, pol.TCPKeepAlive)
+	}
+	c.counted = true
+	l.proxy.gate.logging.Add(1)
+	l.clients[c] = struct{}{}
+	if err := l.drv.add(&c.endpoint); err != nil {
+		l.log.Error("client not taken", "error", err)
+		l.dropClient(c)
+		return
+	}
+	l.arm(c)
+}
+
+// limitAddr is what limits count the client by; not valid for local ones.
+func (c *client) limitAddr() netip.Addr {
+	if c.local {
+		return netip.Addr{}
+	}
+	return c.addr.Addr()
+}
+
+// turnAway says why in one write and closes.
+func (l *loop) turnAway(fd int, why reason) {
+	l.proxy.gate.refused[why].Add(1)
+	rep := why.report(l.proxy.policy.Load().ErrorStyle, "FATAL", "", "")
+	sayAndClose(fd, wire.AppendReport(nil, wire.ErrorResponse, rep))
+}
+
+// forgetLogin gives back what counts and registers a client.
+func (l *loop) forgetLogin(c *client) {
+	g := &l.proxy.gate
+	if c.counted {
+		g.logging.Add(-1)
+		c.counted = false
+	}
+	if c.entered {
+		g.leave(c.pool.database.Load(), c.user)
+		c.pool.clients.Add(-1)
+		c.entered = false
+	}
+	if c.key != nil {
+		l.proxy.cancel.Remove(c.pid, c.key)
+		c.key = nil
+	}
+	if c.tls != nil {
+		c.tls.feed.fail(errors.New("client gone"))
+	}
+	g.disconnect(&l.proxy.policy.Load().Limits, c.limitAddr())
+	c.login = nil
+}
+
+// early takes bytes of a client that is not served yet.
+func (l *loop) early(c *client, b []byte) {
+	b = c.join(b)
+	taken := 0
+	for !c.closed && c.stops == 0 {
+		var n int
+		switch c.phase {
+		case phaseStartup:
+			n = l.firstPacket(c, b[taken:])
+		case phaseAuth, phaseConsole:
+			n = l.wholeMessage(c, b[taken:])
+		case phaseServe:
+			n = l.front(c, b[taken:])
+			taken += n
+			n = 0
+		default:
+		}
+		taken += n
+		if n == 0 {
+			break
+		}
+	}
+	if !c.closed {
+		l.keepIn(&c.endpoint, b, taken)
+	}
+}
+
+// tlsHello is the first byte of a TLS handshake record: direct negotiation.
+const tlsHello = 0x16
+
+func (l *loop) firstPacket(c *client, b []byte) int {
+	pol := l.proxy.policy.Load()
+	if len(b) == 0 {
+		return 0
+	}
+	if b[0] == tlsHello && c.tls == nil && c.login.requests == 0 {
+		if pol.ClientTLS.Config == nil {
+			l.dropClient(c)
+			return len(b)
+		}
+		l.handshake(c, b, true)
+		return len(b)
+	}
+	if len(b) < 4 {
+		return 0
+	}
+	size, err := wire.StartupSize(b, orInt(pol.Limits.MaxStartup, wire.MaxStartup))
+	if err != nil {
+		l.note(c, badStartup) // not PostgreSQL's protocol: nothing is owed to it
+		l.dropClient(c)
+		return len(b)
+	}
+	if len(b) < size {
+		return 0
+	}
+	st, err := wire.ParseStartup(b[:size])
+	if err != nil {
+		l.endClient(c, badStartup, "")
+		return len(b)
+	}
+	switch st.Code {
+	case wire.CodeSSL, wire.CodeGSS:
+		return l.encryption(c, st.Code, b, size)
+	case wire.CodeCancel:
+		l.cancelRequested(c, st.PID, st.Key)
+		return len(b)
+	}
+	l.startup(c, st)
+	return size
+}
+
+// encryption answers SSLRequest and GSSENCRequest. Nothing may follow them in
+// the clear: it could be injected (CVE-2021-23214).
+func (l *loop) encryption(c *client, code uint32, b []byte, size int) int {
+	c.login.requests++
+	if len(b) > size {
+		l.farewell(c, wire.Report{Severity: "FATAL", Code: "08P01", Message: "received unencrypted data after an encryption request",
+			Detail: "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."})
+		return len(b)
+	}
+	if c.login.requests > 4 {
+		l.endClient(c, badStartup, "")
+		return len(b)
+	}
+	if code == wire.CodeGSS || l.proxy.policy.Load().ClientTLS.Config == nil || c.tls != nil || c.local {
+		l.send(&c.endpoint, []byte{'N'})
+		return size
+	}
+	l.send(&c.endpoint, []byte{'S'})
+	l.handshake(c, nil, false)
+	return size
+}
+
+// handshake runs TLS on a goroutine that the loop feeds.
+func (l *loop) handshake(c *client, b []byte, direct bool) {
+	c.phase = phaseTLS
+	f := newFeed(nil)
+	f.out = func(p []byte) error {
+		own := append([]byte(nil), p...)
+		l.post(func() {
+			if !c.closed {
+				l.drv.send(&c.endpoint, own)
+			}
+		})
+		return nil
+	}
+	conf := l.proxy.policy.Load().ClientTLS.Config
+	t := &tlsLayer{conn: tls.Server(f, conf), feed: f}
+	c.tls = t
+	if len(b) > 0 {
+		f.put(b)
+	}
+	l.proxy.workers.Add(1)
+	go func() {
+		defer l.proxy.workers.Done()
+		err := t.conn.HandshakeContext(l.proxy.background)
+		l.post(func() { l.handshaken(c, direct, err) })
+	}()
+}
+
+func (l *loop) handshaken(c *client, direct bool, err error) {
+	if c.closed || c.phase != phaseTLS {
+		return
+	}
+	t := c.tls
+	cs := t.conn.ConnectionState()
+	if err == nil && direct && cs.NegotiatedProtocol != "postgresql" {
+		err = errors.New("direct TLS without ALPN postgresql")
+	}
+	if err != nil {
+		l.log.Info("TLS handshake failed", "client", c.id, "addr", c.addr.String(), "error", err)
+		l.dropClient(c)
+		return
+	}
+	t.feed.hand(func(p []byte) error { l.drv.send(&c.endpoint, p); return nil })
+	t.name = tlsName(cs)
+	if len(cs.PeerCertificates) > 0 {
+		c.login.cert = cs.PeerCertificates[0].Subject.CommonName
+	}
+	if conf := l.proxy.policy.Load().ClientTLS.Config; conf != nil {
+		c.login.endPoint = endPointOf(conf)
+	}
+	c.phase = phaseStartup
+	l.decipher(&c.endpoint, nil)
+}
+
+// startup takes the startup packet: version, user, database, method.
+func (l *loop) startup(c *client, st wire.Startup) {
+	lg := c.login
+	if st.Major != 3 {
+		l.farewell(c, wire.Report{Severity: "FATAL", Code: "0A000",
+			Message: fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", st.Major, st.Minor)})
+		return
+	}
+	pol := l.proxy.policy.Load()
+	if unknown := st.Unrecognized(); st.Minor > newestMinor || st.Minor == 1 || len(unknown) > 0 {
+		st.Minor = negotiated(st.Minor)
+		l.send(&c.endpoint, wire.AppendNegotiate(nil, st.Minor, unknown))
+	}
+	lg.startup = st
+	c.user = st.Get("user")
+	if c.user == "" {
+		l.farewell(c, wire.Report{Severity: "FATAL", Code: "28000", Message: "no PostgreSQL user name specified in startup packet"})
+		return
+	}
+	c.database = orString(st.Get("database"), c.user)
+	c.app = cleanName(st.Get("application_name"))
+	if c.tls == nil && !c.local && pol.ClientTLS.Mode >= TLSRequire {
+		l.endClient(c, tlsRequired, "")
+		return
+	}
+	lg.method, lg.rule = l.methodOf(pol, c)
+	c.phase = phaseAuth
+	l.findSecret(c, pol)
+}
+
+// newestMinor is the newest minor version of protocol 3 spoken here.
+const newestMinor = 2
+
+// negotiated: 3.1 was never released.
+func negotiated(minor int) int {
+	if minor > newestMinor {
+		return newestMinor
+	}
+	if minor == 1 {
+		return 0
+	}
+	return minor
+}
+
+// cleanName is application_name as PostgreSQL keeps it: printable ASCII, cut.
+func cleanName(s string) string {
+	if len(s) > 63 {
+		s = s[:63]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 32 || r > 126 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func (l *loop) isConsole(c *client) bool {
+	return l.proxy.cfg.Console != nil && (c.database == "pgbouncer" || c.database == "spillway")
+}
+
+// methodOf chooses how the client proves itself.
+func (l *loop) methodOf(pol *ruling, c *client) (auth.Method, auth.Rule) {
+	if pol.Auth.Method == "hba" {
+		if pol.Auth.HBA == nil {
+			return auth.MethodReject, auth.Rule{}
+		}
+		rule, ok := pol.Auth.HBA.Match(auth.Conn{TLS: c.tls != nil, Local: c.local, Addr: c.addr.Addr(), User: c.user,
+			Database: c.database, Replication: isPhysical(c.login.startup.Get("replication"))})
+		if !ok {
+			return auth.MethodReject, rule
+		}
+		return rule.Method, rule
+	}
+	if pol.Auth.Method == "any" {
+		return auth.MethodTrust, auth.Rule{}
+	}
+	m, err := auth.ParseMethod(pol.Auth.Method)
+	if err != nil {
+		return auth.MethodReject, auth.Rule{}
+	}
+	return m, auth.Rule{Method: m, Map: pol.Auth.CertMap}
+}
+
+func isPhysical(v string) bool {
+	switch strings.ToLower(v) {
+	case "true", "on", "yes", "1":
+		return true
+	}
+	return false
+}
+
+// findSecret looks the user up: in the users' file, or by auth_query off the loop.
+func (l *loop) findSecret(c *client, pol *ruling) {
+	lg := c.login
+	if raw, ok := pol.Auth.Secrets[c.user]; ok {
+		secret, err := auth.ParseSecret(raw)
+		if err != nil {
+			l.log.Error("stored secret is damaged", "user", c.user, "error", err)
+		}
+		lg.secret = secret
+		l.offerAuth(c, pol)
+		return
+	}
+	needs := lg.method == auth.MethodPassword || lg.method == auth.MethodMD5 || lg.method == auth.MethodSCRAM
+	d := pol.database(c.database)
+	if !needs || l.isConsole(c) || d == nil || orString(d.AuthUser, pol.Auth.QueryUser) == "" {
+		l.offerAuth(c, pol)
+		return
+	}
+	l.stop(&c.endpoint, stopWaiting)
+	l.work(func(ctx context.Context) func() {
+		secret, err := l.proxy.lookup(ctx, pol, d, c.database, c.user)
+		return func() {
+			if c.closed {
+				return
+			}
+			if err != nil && !errors.Is(err, auth.ErrUnknownUser) && !errors.Is(err, auth.ErrNoSecret) {
+				l.log.Error("auth_query failed", "user", c.user, "database", c.database, "error", err)
+			}
+			c.login.secret = secret
+			l.offerAuth(c, pol)
+			l.unstop(&c.endpoint, stopWaiting)
+		}
+	})
+}
+
+// work runs slow work on a goroutine and what it returns on the loop.
+func (l *loop) work(f func(ctx context.Context) func()) {
+	l.proxy.workers.Add(1)
+	go func() {
+		defer l.proxy.workers.Done()
+		l.post(f(l.proxy.background))
+	}()
+}
+
+// offerAuth asks the client for its proof.
+func (l *loop) offerAuth(c *client, pol *ruling) {
+	lg := c.login
+	absent := auth.KindSCRAM
+	if lg.method == auth.MethodMD5 {
+		absent = auth.KindMD5
+	}
+	lg.offer = auth.Decide(auth.Situation{Method: lg.method, Secret: lg.secret.Kind(), Absent: absent, TLS: c.tls != nil, Local: c.local})
+	if lg.offer.Mock {
+		lg.secret = l.proxy.mock.Secret(c.user, lg.offer.Kind)
+	}
+	switch lg.offer.Exchange {
+	case auth.ExchangeNone:
+		l.authenticated(c)
+	case auth.ExchangePassword:
+		l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthCleartext, nil))
+	case auth.ExchangeMD5:
+		_, _ = rand.Read(lg.salt[:])
+		l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthMD5, lg.salt[:]))
+	case auth.ExchangeSCRAM:
+		l.send(&c.endpoint, wire.AppendAuthSASL(nil, auth.Mechanisms(lg.endPoint)...))
+	case auth.ExchangeCert:
+		l.mapped(c, pol, lg.cert)
+	case auth.ExchangePeer:
+		l.mapped(c, pol, peerUser(int(c.fd)))
+	default:
+		l.endClientDetail(c, hbaRefused, "", "")
+	}
+}
+
+// mapped admits a certificate's or socket's name where the map says so.
+func (l *loop) mapped(c *client, pol *ruling, name string) {
+	if name == "" || !pol.Auth.Ident.Map(c.login.rule.Map, name, c.user) {
+		l.denied(c)
+		return
+	}
+	l.authenticated(c)
+}
+
+func (l *loop) denied(c *client) {
+	l.note(c, authFailed)
+	l.farewell(c, wire.Report{Severity: "FATAL", Code: "28P01", Message: `password authentication failed for user "` + c.user + `"`})
+}
+
+// wholeMessage handles the small messages of login and console.
+func (l *loop) wholeMessage(c *client, b []byte) int {
+	if len(b) < wire.HeaderSize {
+		return 0
+	}
+	limit := maxAuthMessage
+	if c.phase == phaseConsole {
+		limit = 1 << 20
+	}
+	kind, size, err := wire.Frame(b, limit)
+	if err != nil {
+		l.abuse(c, protocolFailure(b, limit))
+		return len(b)
+	}
+	if len(b) < size {
+		return 0
+	}
+	if c.phase == phaseConsole {
+		c.console.message(l, c, kind, b[wire.HeaderSize:size])
+		return size
+	}
+	if kind != wire.Password {
+		l.abuse(c, fmt.Sprintf("expected a password response, got message of kind %q", kind))
+		return len(b)
+	}
+	l.proof(c, b[wire.HeaderSize:size])
+	return size
+}
+
+// proof takes a password or SASL message.
+func (l *loop) proof(c *client, body []byte) {
+	lg := c.login
+	switch lg.offer.Exchange {
+	case auth.ExchangePassword:
+		l.plainProof(c, body)
+	case auth.ExchangeMD5:
+		answer, _, _ := wire.CString(body)
+		if lg.offer.Mock || !auth.VerifyMD5(lg.secret, c.user, lg.salt, string(answer)) {
+			l.denied(c)
+			return
+		}
+		l.authenticated(c)
+	case auth.ExchangeSCRAM:
+		if lg.offer.Derive {
+			l.derive(c, body)
+			return
+		}
+		l.scramProof(c, body)
+	}
+}
+
+// plainProof verifies a password in the clear, off the loop: with a SCRAM
+// secret that is PBKDF2.
+func (l *loop) plainProof(c *client, body []byte) {
+	pw, _, ok := wire.CString(body)
+	password, secret, mock := string(pw), c.login.secret, c.login.offer.Mock
+	if !ok || password == "" {
+		l.denied(c)
+		return
+	}
+	l.stop(&c.endpoint, stopWaiting)
+	l.work(func(context.Context) func() {
+		good := auth.VerifyPassword(secret, c.user, password) && !mock
+		return func() {
+			if c.closed {
+				return
+			}
+			c.login.password = password
+			if !good {
+				l.denied(c)
+				return
+			}
+			l.authenticated(c)
+			l.unstop(&c.endpoint, stopWaiting)
+		}
+	})
+}
+
+// derive makes a SCRAM verifier of a plain secret, once per user and secret.
+func (l *loop) derive(c *client, body []byte) {
+	lg := c.login
+	password, _ := lg.secret.Plain()
+	if v, ok := l.proxy.secret.get(c.user, password); ok {
+		lg.secret, lg.offer.Derive = v, false
+		l.scramProof(c, body)
+		return
+	}
+	own := append([]byte(nil), body...)
+	l.stop(&c.endpoint, stopWaiting)
+	l.work(func(context.Context) func() {
+		v, err := l.proxy.secret.derive(c.user, password)
+		return func() {
+			if c.closed {
+				return
+			}
+			if err != nil {
+				l.denied(c)
+				return
+			}
+			lg.secret, lg.offer.Derive = v, false
+			l.scramProof(c, own)
+			l.unstop(&c.endpoint, stopWaiting)
+		}
+	})
+}
+
+func (l *loop) scramProof(c *client, body []byte) {
+	lg := c.login
+	payload := body
+	if lg.scram == nil {
+		mech, rest, ok := wire.CString(body)
+		if !ok || len(rest) < 4 {
+			l.abuse(c, "malformed SASLInitialResponse")
+			return
+		}
+		n := int(int32(uint32(rest[0])<<24 | uint32(rest[1])<<16 | uint32(rest[2])<<8 | uint32(rest[3])))
+		payload = rest[4:]
+		if n == -1 {
+			payload = nil
+		} else if n != len(payload) {
+			l.abuse(c, "malformed SASLInitialResponse")
+			return
+		}
+		v, ok := lg.secret.Verifier()
+		if !ok {
+			l.denied(c)
+			return
+		}
+		x, err := auth.NewServerExchange(auth.ServerConfig{Mechanism: string(mech), Verifier: v, EndPoint: lg.endPoint})
+		if err != nil {
+			l.scramFailed(c, err)
+			return
+		}
+		lg.scram = x
+	}
+	reply, done, err := lg.scram.Step(payload)
+	if err != nil {
+		l.scramFailed(c, err)
+		return
+	}
+	if !done {
+		l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthSASLContinue, reply))
+		return
+	}
+	l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthSASLFinal, reply))
+	if keys, ok := lg.scram.Keys(); ok {
+		lg.keys = &keys
+	}
+	l.authenticated(c)
+}
+
+func (l *loop) scramFailed(c *client, err error) {
+	var p *auth.ProtocolError
+	if errors.As(err, &p) {
+		l.note(c, authFailed)
+		l.farewell(c, wire.Report{Severity: "FATAL", Code: p.State, Message: p.Message, Detail: p.Detail})
+		return
+	}
+	l.denied(c)
+}
+
+// authenticated: the client is who it says. What it asks for is looked at now.
+func (l *loop) authenticated(c *client) {
+	pol := l.proxy.policy.Load()
+	if pol.Auth.Method == "any" {
+		c.user = orString(forced(pol.database(c.database)), c.user)
+	}
+	if c.counted {
+		c.counted = false
+		l.proxy.gate.logging.Add(-1)
+	}
+	if l.isConsole(c) {
+		l.openConsole(c, pol)
+		return
+	}
+	d := pol.database(c.database)
+	switch {
+	case d == nil:
+		l.note(c, noDatabase)
+		l.farewell(c, wire.Report{Severity: "FATAL", Code: "3D000", Message: `database "` + c.database + `" does not exist`,
+			Hint: "It is not among the pooler's databases."})
+		return
+	case d.Disabled:
+		l.endClient(c, poolDisabled, c.database)
+		return
+	}
+	if why := l.proxy.gate.enter(pol, d, c.user); why != noReason {
+		l.endClient(c, why, "")
+		return
+	}
+	c.pool = l.proxy.pools.pool(pol, d, c.database, c.user)
+	if c.pool == nil {
+		l.proxy.gate.leave(d, c.user)
+		l.endClient(c, noDatabase, c.database)
+		return
+	}
+	c.entered = true
+	c.pool.clients.Add(1)
+	if c.pool.disabled.Load() {
+		l.endClient(c, poolDisabled, c.database)
+		return
+	}
+	c.lim = pol.limits(d, c.user)
+	c.login.database = d
+	c.pool.learn(c.login, d, pol)
+	l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthOK, nil))
+	l.proxy.logins.Add(1)
+	c.phase = phaseWelcome
+	l.prepare(c, pol, d)
+}
+
+func forced(d *Database) string {
+	if d == nil {
+		return ""
+	}
+	return d.ForcedUser
+}
+
+// prepare makes the session of a client that is logged in.
+func (l *loop) prepare(c *client, pol *ruling, d *Database) {
+	mode := session.Transaction
+	switch pol.mode(d, c.user) {
+	case ModeSession:
+		mode = session.Session
+	case ModeStatement:
+		mode = session.Statement1
+	}
+	if c.login.startup.Get("replication") != "" && !strings.EqualFold(c.login.startup.Get("replication"), "false") {
+		mode = session.Session
+	}
+	c.sess = *session.NewClient(l.cache, &pol.rules, mode, session.Settings{})
+	if mode == session.Session {
+		params := sessionParams(c, pol)
+		c.fit = l.proxy.pools.fit(params)
+		if l.acquire(c) {
+			l.welcome(c)
+		}
+		return
+	}
+	w := c.pool.welcome.Load()
+	if w != nil {
+		if l.adapt(c, pol, w) {
+			l.welcome(c)
+			return
+		}
+		if c.closed {
+			return
+		}
+	}
+	if l.acquire(c) {
+		l.welcome(c)
+	}
+}

@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"time"
+
+	"spillway/internal/session"
+	"spillway/internal/wire"
+)
+
+// arm makes sure the client's earliest deadline is on the wheel. Deadlines that
+// move further away are found when the timer comes up.
+func (l *loop) arm(c *client) {
+	at := c.deadline(l)
+	if at == 0 {
+		return
+	}
+	if c.timer == nil {
+		c.timer = &timer{owner: c}
+	}
+	l.wheel.arm(c.timer, at)
+}
+
+// deadline is the earliest of what bounds the client now; 0 when nothing does.
+func (c *client) deadline(l *loop) int64 {
+	at := int64(0)
+	by := func(since, span int64) {
+		if since != 0 && span > 0 && (at == 0 || since+span < at) {
+			at = since + span
+		}
+	}
+	switch {
+	case c.phase == phaseEnd || c.phase == phaseCancel:
+		return 0
+	case c.phase < phaseServe:
+		by(c.connectedAt, int64(l.proxy.policy.Load().Timeouts.ClientLogin))
+	}
+	if c.lim == nil {
+		return at
+	}
+	if c.waitSince != 0 {
+		by(c.waitSince, c.lim.queue)
+		if !c.noticed && c.phase == phaseServe {
+			by(c.waitSince, c.lim.notice)
+		}
+	}
+	if c.phase != phaseServe {
+		return at
+	}
+	by(c.queryAt, c.lim.query)
+	if c.srv != nil {
+		by(c.txnAt, c.lim.transaction)
+		if c.idleInTransaction() {
+			by(c.idleAt, c.lim.idleTransaction)
+		}
+	}
+	if c.srv == nil && c.waitSince == 0 || c.srv != nil && c.srv.sess.Clean() {
+		by(max(c.idleAt, c.connectedAt), c.lim.clientIdle)
+	}
+	return at
+}
+
+func (c *client) idleInTransaction() bool {
+	return c.srv != nil && c.queryAt == 0 && c.srv.sess.Quiet() && c.srv.sess.State() != wire.Idle
+}
+
+// expire is called when the client's timer comes up.
+func (c *client) expire(now int64) int64 {
+	l := c.loop
+	over := func(since, span int64) bool { return since != 0 && span > 0 && now >= since+span }
+	switch {
+	case c.phase == phaseEnd || c.closed:
+		return 0
+	case c.phase < phaseServe && over(c.connectedAt, int64(l.proxy.policy.Load().Timeouts.ClientLogin)):
+		l.endClient(c, clientLoginTimeout, "")
+		return 0
+	case c.lim == nil:
+	case c.waitSince != 0 && over(c.waitSince, c.lim.queue):
+		waited := time.Duration(now - c.waitSince).Round(time.Millisecond)
+		l.leaveQueue(c)
+		l.refuse(c, queueTimeout, "", "pool "+c.pool.key.database+"/"+c.pool.key.user+", waited "+waited.String())
+	case c.waitSince != 0 && !c.noticed && c.phase == phaseServe && over(c.waitSince, c.lim.notice):
+		c.noticed = true
+		l.send(&c.endpoint, wire.AppendReport(nil, wire.NoticeResponse, wire.Report{Severity: "NOTICE", Code: "00000",
+			Message: "No server connection available in postgres backend, client being queued"}))
+	case c.phase != phaseServe:
+	case over(c.queryAt, c.lim.query) && c.srv != nil:
+		l.cancelRunning(c, queryTimeout)
+	case c.srv != nil && over(c.txnAt, c.lim.transaction) && c.srv.sess.State() != wire.Failed:
+		l.transactionOver(c, transactionTimeout)
+	case c.idleInTransaction() && over(c.idleAt, c.lim.idleTransaction):
+		l.takeBack(c, idleTransactionTimeout)
+	case c.lim.clientIdle > 0 && (c.srv == nil || c.srv.sess.Clean()) && c.waitSince == 0 && over(max(c.idleAt, c.connectedAt), c.lim.clientIdle):
+		l.endClient(c, clientIdleTimeout, "")
+		return 0
+	}
+	if c.closed {
+		return 0
+	}
+	at := c.deadline(l)
+	if at != 0 && at <= now {
+		at = now + wheelTick // what is under way (a cancel) gets another look
+	}
+	return at
+}
+
+// cancelRunning cancels what the client's server runs; the server's own error
+// is replaced by ours, the session goes on.
+func (l *loop) cancelRunning(c *client, why reason) {
+	s := c.srv
+	if s.canceling {
+		return
+	}
+	style := l.proxy.policy.Load().ErrorStyle
+	if style == ErrorsPgBouncer || c.stream > 0 {
+		l.endClient(c, why, "")
+		return
+	}
+	l.note(c, why)
+	rep := why.report(style, "ERROR", "", "")
+	s.sess.ReplaceError("57014", &rep)
+	l.sendCancel(s, nil)
+}
+
+// transactionOver ends a transaction that lasts too long.
+func (l *loop) transactionOver(c *client, why reason) {
+	if c.srv.sess.Quiet() {
+		l.takeBack(c, why)
+		return
+	}
+	l.cancelRunning(c, why)
+}
+
+// takeBack rolls the transaction of an idle client back and takes its server;
+// the client is told at its next message.
+func (l *loop) takeBack(c *client, why reason) {
+	style := l.proxy.policy.Load().ErrorStyle
+	if style == ErrorsPgBouncer || c.sess.Mode == session.Session || c.sess.IsPinned() || c.stream > 0 || len(c.in) > 0 {
+		l.endClient(c, why, "")
+		return
+	}
+	l.note(c, why)
+	rep := why.report(style, "ERROR", "", "")
+	c.poison = &rep
+	s := c.srv
+	c.srv, c.txnAt, c.queryAt = nil, 0, 0
+	c.idleAt = l.now
+	l.abandon(s, c)
+}

@@ -1,0 +1,284 @@
+package proxy
+
+import (
+	"strings"
+	"sync"
+
+	"spillway/internal/session"
+	"spillway/internal/wire"
+)
+
+// notSettings are startup parameters that name the session, not a setting.
+func notSetting(name string) bool {
+	switch name {
+	case "user", "database", "options", "replication":
+		return true
+	}
+	return strings.HasPrefix(name, "_pq_.")
+}
+
+// sessionParams are what a session client's own server is started with.
+func sessionParams(c *client, pol *ruling) []wire.Param {
+	var list []wire.Param
+	for _, p := range c.login.startup.Params {
+		if p.Name == "user" || p.Name == "database" || strings.HasPrefix(p.Name, "_pq_.") || pol.ignore[strings.ToLower(p.Name)] {
+			continue
+		}
+		if p.Name == "application_name" && pol.ApplicationNameHost {
+			p.Value = nameWithHost(p.Value, c)
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func nameWithHost(name string, c *client) string {
+	where := c.addr.String()
+	if c.local {
+		where = "unix"
+	}
+	return cleanName(name + " - " + where)
+}
+
+// welcomeOf is what clients are told, as one server reported it.
+func welcomeOf(params []wire.Param) *welcome {
+	return &welcome{params: params}
+}
+
+func (w *welcome) settings() session.Settings {
+	var s session.Settings
+	for _, p := range w.params {
+		s = s.With(p.Name, p.Value)
+	}
+	return s.With("application_name", "")
+}
+
+func (w *welcome) has(name string) bool {
+	for _, p := range w.params {
+		if strings.EqualFold(p.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// known remembers which settings servers have taken, and how they spell them:
+// a client that asks for one of these need not wait for a server at login.
+type known struct {
+	mu   sync.Mutex // guards list
+	list map[session.Settings]session.Settings
+}
+
+// maxKnown bounds the memory clients with ever new settings can take.
+const maxKnown = 1000
+
+func (k *known) get(s session.Settings) (session.Settings, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok := k.list[s]
+	return v, ok
+}
+
+func (k *known) put(asked, spelled session.Settings) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.list == nil || len(k.list) >= maxKnown {
+		k.list = map[session.Settings]session.Settings{}
+	}
+	k.list[asked] = spelled
+}
+
+// adapt makes the settings the client asked for. It returns true when it may be
+// welcomed without a server: every value is known to be good.
+func (l *loop) adapt(c *client, pol *ruling, w *welcome) bool {
+	base := w.settings()
+	want := base
+	set := func(name, value string) {
+		switch {
+		case pol.ignore[name]:
+		case name == "application_name":
+			if pol.ApplicationNameHost {
+				value = nameWithHost(value, c)
+			}
+			want = want.With(name, cleanName(value))
+		case session.Reported(name) && w.has(name):
+			want = want.With(name, value)
+		default:
+			want = want.WithExtra(name, value)
+		}
+	}
+	if pol.ApplicationNameHost && c.login.startup.Get("application_name") == "" {
+		set("application_name", "app")
+	}
+	for _, p := range c.login.startup.Params {
+		switch {
+		case p.Name == "options":
+			opts, bad := parseOptions(p.Value)
+			if bad != "" {
+				if pol.ignore["options"] {
+					continue
+				}
+				l.endClient(c, unsupportedParameter, "options: "+bad)
+				return false
+			}
+			for _, o := range opts {
+				set(strings.ToLower(o.Name), o.Value)
+			}
+		case notSetting(p.Name):
+		default:
+			set(strings.ToLower(p.Name), p.Value)
+		}
+	}
+	c.sess.Settings, c.sess.Startup = want, want
+	if want == base.With("application_name", want.Get("application_name")) {
+		return true
+	}
+	spelled, ok := c.pool.known.get(want)
+	if ok {
+		c.sess.Settings, c.sess.Startup = spelled, spelled
+	}
+	return ok
+}
+
+// parseOptions reads the startup parameter options: -c name=value, -cname=value
+// and --name=value, with backslash before what would separate. Anything else
+// is returned as bad.
+func parseOptions(s string) (list []wire.Param, bad string) {
+	words := splitOptions(s)
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		switch {
+		case w == "-c" && i+1 < len(words):
+			i++
+			w = words[i]
+		case strings.HasPrefix(w, "-c"):
+			w = w[2:]
+		case strings.HasPrefix(w, "--"):
+			w = w[2:]
+		default:
+			return nil, w
+		}
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || name == "" {
+			return nil, w
+		}
+		list = append(list, wire.Param{Name: strings.ReplaceAll(name, "-", "_"), Value: value})
+	}
+	return list, ""
+}
+
+func splitOptions(s string) []string {
+	var words []string
+	var b strings.Builder
+	in := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+			in = true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f':
+			if in {
+				words = append(words, b.String())
+				b.Reset()
+				in = false
+			}
+		default:
+			b.WriteByte(c)
+			in = true
+		}
+	}
+	if in {
+		words = append(words, b.String())
+	}
+	return words
+}
+
+// welcome tells a client that it is in: parameters, key, ready.
+func (l *loop) welcome(c *client) {
+	pol := l.proxy.policy.Load()
+	s := c.srv
+	w := c.pool.welcome.Load()
+	switch {
+	case c.sess.Mode == session.Session:
+		w = welcomeOf(s.params)
+	case w == nil:
+		// This is the first server of the pool: now the settings can be made.
+		w = welcomeOf(s.params)
+		c.pool.welcome.Store(w)
+		if !l.adapt(c, pol, w) {
+			if !c.closed && !l.attach(c, s) {
+				return // comes back when the server has them
+			}
+			if c.closed {
+				return
+			}
+		}
+	}
+	if s != nil && c.sess.Mode != session.Session {
+		c.pool.known.put(c.sess.Startup, c.sess.Settings)
+		c.sess.Startup = c.sess.Settings
+	}
+	out := l.tell(c, w, nil)
+	state := byte(wire.Idle)
+	out = l.giveKey(c, s, out)
+	out = wire.AppendReady(out, state)
+	l.send(&c.endpoint, out)
+	c.phase = phaseServe
+	c.idleAt = l.now
+	if pol.LogConnections {
+		l.log.Info("client logged in", "client", c.id, "user", c.user, "database", c.database, "addr", c.addr.String(),
+			"application", c.app, "tls", c.tlsName())
+	}
+	c.login = nil
+	if c.sess.Mode != session.Session && s != nil {
+		c.srv = nil
+		l.restart(c)
+		l.release(s)
+	}
+	l.arm(c)
+	l.unstop(&c.endpoint, stopWaiting)
+	if c.stops == 0 && len(c.in) > 0 && !c.closed {
+		l.data(&c.endpoint, nil)
+	}
+}
+
+func (c *client) tlsName() string {
+	if c.tls == nil {
+		return ""
+	}
+	return c.tls.name
+}
+
+// tell appends the parameters as the client's own session has them.
+func (l *loop) tell(c *client, w *welcome, out []byte) []byte {
+	for _, p := range w.params {
+		value := p.Value
+		if c.sess.Mode != session.Session && session.Reported(p.Name) {
+			value = c.sess.Settings.Get(p.Name)
+		}
+		out = wire.AppendParameterStatus(out, p.Name, value)
+	}
+	return out
+}
+
+// giveKey registers the client for cancel requests: in session mode under the
+// real process id of its server, with a secret of our own.
+func (l *loop) giveKey(c *client, s *server, out []byte) []byte {
+	size := 4
+	if c.login.startup.Minor >= 2 {
+		size = 32
+	}
+	target := cancelTarget{l, c}
+	if c.sess.Mode == session.Session {
+		if key, err := l.proxy.cancel.Register(int32(s.pid), size, target); err == nil {
+			c.pid, c.key = int32(s.pid), key
+		}
+	} else if pid, key, err := l.proxy.cancel.Allocate(size, target); err == nil {
+		c.pid, c.key = pid, key
+	}
+	if c.key == nil {
+		return out
+	}
+	return wire.AppendBackendKey(out, uint32(c.pid), c.key)
+}

@@ -27,6 +27,7 @@ func generate(r *rand.Rand, client int) script {
 type generator struct {
 	r      *rand.Rand
 	client int
+	bound  map[string]bool // portals bound in this unit
 }
 
 // unit is a group of messages that brings as many ReadyForQuery as it has
@@ -41,8 +42,11 @@ func (g *generator) unit() []msg {
 		return []msg{q("COPY sink FROM STDIN"), copyData(fmt.Sprintf("%d\tc\n", g.r.IntN(100))), g.copyEnd()}
 	case 5:
 		// In a failed transaction the COPY never starts and the rest is ignored.
-		return []msg{parse("", "COPY sink FROM STDIN"), bind("", ""), execute("", 0), copyData("1\tx\n"), g.copyEnd(), sync()}
+		return []msg{parse("copy", "COPY sink FROM STDIN"), bind("copy", "copy"), execute("copy", 0), copyData("1\tx\n"), g.copyEnd(), closeStatement("copy"), sync()}
 	}
+	// PostgreSQL 15.18 itself dies of Execute on a portal that an error has
+	// failed, so a portal is only used after a Bind of the same unit.
+	g.bound = map[string]bool{}
 	var all []msg
 	for range 1 + g.r.IntN(5) {
 		all = append(all, g.extended())
@@ -84,16 +88,25 @@ func (g *generator) extended() msg {
 	switch g.r.IntN(14) {
 	case 0, 1, 2:
 		return parse(g.statement(), g.oneStatement())
-	case 3, 4, 5:
-		return bind(g.portal(), g.statement(), fmt.Sprint(g.r.IntN(20)))
-	case 6:
-		return bind(g.portal(), g.statement())
+	case 3, 4, 5, 6:
+		portal := g.portal()
+		g.bound[portal] = true
+		if g.r.IntN(4) == 0 {
+			return bind(portal, g.statement())
+		}
+		return bind(portal, g.statement(), fmt.Sprint(g.r.IntN(20)))
 	case 7, 8, 9:
-		return execute(g.portal(), uint32(g.r.IntN(4)))
+		if portal := g.portal(); g.bound[portal] {
+			return execute(portal, uint32(g.r.IntN(4)))
+		}
+		return describeStatement(g.statement())
 	case 10:
 		return describeStatement(g.statement())
 	case 11:
-		return describePortal(g.portal())
+		if portal := g.portal(); g.bound[portal] {
+			return describePortal(portal)
+		}
+		return flush()
 	case 12:
 		return closePortal(g.portal())
 	}

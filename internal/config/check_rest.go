@@ -122,7 +122,7 @@ func (k *checker) checkCert() {
 	}
 }
 
-// checkSomeoneKnown refuses a config nobody can log in with.
+// checkSomeoneKnown warns of a config nobody can log in with.
 func (k *checker) checkSomeoneKnown() {
 	if k.c.Auth.File != "" || k.c.Auth.User != "" || len(k.c.loaded.secrets) > 0 {
 		return
@@ -132,7 +132,7 @@ func (k *checker) checkSomeoneKnown() {
 			return
 		}
 	}
-	k.fail("auth.type", complaint{
+	k.warn("auth.type", complaint{
 		what: fmt.Sprintf("type is %s and no user's secret is known", k.c.Auth.Type),
 		why:  "nobody could log in",
 		mend: "give auth.file, or auth.user for a look-up in the database",

@@ -43,6 +43,7 @@ type input struct {
 	name, text string
 	env        func(string) (string, bool)
 	set        map[string][]string // by path, over what the text says
+	blind      bool                // read no file the config names
 }
 
 // parseAll decodes and checks; c is as complete as the problems allow.
@@ -68,7 +69,7 @@ func parseAll(in input) (c *Config, problems fault.List) {
 	if d.nodes > maxNodes || d.steps > maxNodes {
 		d.report(fault.Place{}, fmt.Sprintf("file holds more than %d values", maxNodes), "", "split users into auth.file")
 	}
-	k := &checker{c: c, dir: filepath.Dir(in.name)}
+	k := &checker{c: c, dir: filepath.Dir(in.name), blind: in.blind}
 	if len(d.problems) < maxProblems {
 		k.check()
 	}

@@ -65,7 +65,7 @@ const referenceTail = `
 - workloads: a share above its limit, a limit above a server's budget, shares that add up to more than it, a workload
   that can never match;
 - TLS: a mode without its certificates, direct negotiation or required channel binding without required TLS;
-- logins: a type nobody can log in with.
+- logins: a type nobody can log in with, rules and maps that are not there.
 `
 
 func writeRows(b *strings.Builder, keys []key, prefix string) {

@@ -14,7 +14,7 @@ func TestCancelReceive(t *testing.T) {
 	quiet(t, r)
 	r.CancelUserData(recvA, other)
 	got := awaitAll(t, r, 2)
-	if c := got[recvA][0]; c.Err() != unix.ECANCELED || c.More() {
+	if c := got[recvA][0]; c.Errno() != unix.ECANCELED || c.More() {
 		t.Fatalf("cancelled receive: %+v", c)
 	}
 	if c := got[other][0]; c.Res != 0 {
@@ -28,7 +28,7 @@ func TestCancelReceive(t *testing.T) {
 		t.Fatalf("got %q", b)
 	}
 	r.CancelUserData(recvA, other)
-	if c := awaitOf(t, r, other); c.Err() != unix.ENOENT {
+	if c := awaitOf(t, r, other); c.Errno() != unix.ENOENT {
 		t.Fatalf("cancel of what is gone: %+v", c)
 	}
 }
@@ -84,7 +84,7 @@ func TestCancelFD(t *testing.T) {
 		t.Fatalf("cancel by descriptor: %+v, want 2 requests", c)
 	}
 	for _, ud := range []uint64{recvA, sendA} {
-		if c := got[ud][0]; c.Err() != unix.ECANCELED || c.More() {
+		if c := got[ud][0]; c.Errno() != unix.ECANCELED || c.More() {
 			t.Fatalf("cancelled request %d: %+v", ud, c)
 		}
 	}

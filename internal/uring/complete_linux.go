@@ -34,10 +34,10 @@ func (c CQE) HasBuffer() bool { return c.flags&cqeBuffer != 0 }
 // BufferID names that buffer; it means nothing without HasBuffer.
 func (c CQE) BufferID() uint16 { return uint16(c.flags >> cqeBufferShift) }
 
-// Err is nil, or the errno in Res.
-func (c CQE) Err() error {
+// Errno is the error in Res, 0 if there is none.
+func (c CQE) Errno() syscall.Errno {
 	if c.Res >= 0 {
-		return nil
+		return 0
 	}
 	return syscall.Errno(-c.Res)
 }

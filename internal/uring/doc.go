@@ -51,21 +51,26 @@
 // once, as SubmitAndWait gives back recycled buffers before it submits; but only if buffers do come back, or the loop
 // spins: so lend none beyond the callback.
 //
-// Pause. A cancel takes effect at the next SubmitAndWait, and pieces may have completed by then, so a paused endpoint can
-// still receive: copy such pieces into memory of the endpoint's own and recycle. They are at most what one turn
-// receives, at most all buffers' size. Deliver them on resume, before anything newer and before the hang-up that may lie
-// behind them. A resume may come before the cancel is through: the old receive's pieces are then delivered as they come, and the
-// new receive is armed at the old one's last completion, never before: two receives on a socket share out its bytes in no
-// useful order. An endpoint that was paused carries a long stream and will be paused again: resume it with Recv, one
-// buffer at a time, where pausing is only not to arm again and costs nothing; return to RecvMultishot when a piece leaves the
-// buffer part empty. Each completed piece is at most one buffer, so pause may come back to every piece.
+// Pause. Most pauses are over before another piece comes, so the kernel need not hear of them: leave the receive armed, copy the
+// pieces that come into memory of the endpoint's own, recycle, and cancel the receive only when that is more than a bound. A cancel
+// takes effect at the next SubmitAndWait, and until then pieces complete: at most all buffers' size more. Without a
+// receive the peer's end goes unheard, which a client waiting for its turn must not: PollAdd(POLLRDHUP) hears it and nothing
+// else, once: armed again it says so again at once.
+// On resume deliver what is held, before anything newer and before the hang-up that may lie behind it. A resume may come
+// before the cancel is through: the old receive's pieces are then delivered as they come, and the new receive is armed at the
+// old one's last completion, never before: two receives on a socket share out its bytes in no useful order.
 //
-// Send. An endpoint has two out-buffers: one in flight, which nobody touches, and one that fills. Flush at the end of the
-// turn: if none is in flight and one has bytes, exchange them and Send with SendAll. Its completion: an error is a hang-up; less
-// than the length (a short send: without SendAll any time, with it only after an error or cancel) sends the rest, before any
-// newer byte; the whole length empties it, and if the other has filled, exchange and send in the same turn. Never have two sends
-// in flight on a socket. Drained is told when both are empty, or under the low-water mark that lifts the pause of the
-// other side. What both hold is what pause bounds. Empty buffers of idle endpoints go to a free list.
+// An endpoint whose receive had to be cancelled carries a long stream and will be paused again: resume it with Recv, one buffer at
+// a time, where pausing is only not to arm again; return to RecvMultishot when a piece leaves its buffer part empty.
+//
+// Send. Of an endpoint's bytes to go, one piece is in flight, which nobody touches, and the rest fills up behind it. Two
+// out-buffers that change places do that; so does one slice that is only appended to while a send is in flight, if
+// the endpoint keeps the piece itself too: when append moves the slice, the kernel goes on reading the old array. Flush at
+// the end of the turn: if nothing is in flight and there are bytes, Send them with SendAll. Its completion: an error is a
+// hang-up; less than the length (a short send: without SendAll any time, with it only after an error or cancel) sends the rest,
+// before any newer byte; then what has filled meanwhile, in the same turn. Never two sends in flight on a socket. Drained is
+// told below the low-water mark of both together; that is what lifts the pause of the other side, and what pause bounds. Buffers
+// of idle endpoints go to a free list.
 //
 // Close. First flush if the last bytes matter (bounded by a timer). From then on no callback; pieces that complete are
 // recycled unread. With requests in flight: one CancelFD, itself a request; a receive ends with ECANCELED, a piece or 0,

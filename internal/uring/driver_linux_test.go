@@ -17,7 +17,7 @@ type testDriver struct {
 	endpoints []*testEndpoint // by slot
 	free      []uint32
 	open      int
-	counts    struct{ accepted, stale, pauses, held, starved, shorts int }
+	counts    struct{ accepted, stale, pauses, held, cancels, ends, starved, shorts int }
 }
 
 type testEndpoint struct {
@@ -29,6 +29,8 @@ type testEndpoint struct {
 	paused         bool
 	once           bool // receive buffer by buffer
 	cancelling     bool
+	watching       bool // for the peer's end, while there is no receive
+	endHeard       bool // by watching: it would say so again at once
 	ended          bool // the peer's end or failure has come
 	failed         bool
 	closing        bool
@@ -41,9 +43,12 @@ const (
 	kindRecv uint64 = iota + 1
 	kindSend
 	kindCancel
+	kindWatch
 	kindAccept
 	kindWake
 
+	// heldMost is what a paused endpoint may hold before its receive is cancelled.
+	heldMost  = 2 << 10
 	highWater = 32 << 10
 	lowWater  = 8 << 10
 )
@@ -73,7 +78,7 @@ func (d *testDriver) turn() {
 
 func (d *testDriver) accepted(c CQE) {
 	if c.Res < 0 {
-		d.t.Fatalf("accept: %+v (%v)", c, c.Err())
+		d.t.Fatalf("accept: %+v (%v)", c, c.Errno())
 	}
 	if !c.More() { // the completion queue was full
 		d.r.AcceptMultishot(d.listener, c.UserData)
@@ -125,6 +130,12 @@ func (d *testDriver) completed(kind uint64, c CQE) {
 		d.sent(e, c)
 	case kindCancel:
 		e.cancelling = false
+	case kindWatch:
+		e.watching = false
+		if c.Res > 0 {
+			e.endHeard = true
+			d.counts.ends++ // a pooler would let a waiting client leave the queue here
+		}
 	}
 	d.settle(e)
 }
@@ -143,14 +154,14 @@ func (d *testDriver) received(e *testEndpoint, c CQE) {
 		default:
 			e.filling = append(e.filling, piece...)
 		}
-		if e.once && len(piece) < d.r.bufs.size {
+		if !e.cancelling && len(piece) < d.r.bufs.size {
 			e.once = false
 		}
 		d.r.Recycle(c.BufferID())
 	}
-	switch err := c.Err(); {
-	case c.Res > 0, err == unix.ECANCELED:
-	case err == unix.ENOBUFS:
+	switch errno := c.Errno(); {
+	case c.Res > 0, errno == unix.ECANCELED:
+	case errno == unix.ENOBUFS:
 		d.counts.starved++
 	default:
 		e.ended, e.failed = true, c.Res < 0
@@ -202,15 +213,22 @@ func (d *testDriver) backPressure(e *testEndpoint) {
 	case waiting > highWater && !e.paused:
 		e.paused = true
 		d.counts.pauses++
-		if e.armed && !e.once && !e.cancelling {
-			e.cancelling = true
-			e.inFlight++
-			d.r.CancelUserData(e.data(kindRecv), e.data(kindCancel))
-		}
 	case waiting < lowWater && e.paused:
-		// What was held comes first; then what the old receive still delivers, if its cancel is not through; then what the next one does.
-		e.paused, e.once = false, true
+		// What was held comes first; then what the old receive still delivers, if it is there; then what the next one does.
+		e.paused = false
 		e.filling, e.held = append(e.filling, e.held...), nil
+	}
+	switch {
+	case !e.paused || e.closing:
+	case e.armed && !e.once && !e.cancelling && len(e.held) > heldMost:
+		e.cancelling, e.once = true, true
+		e.inFlight++
+		d.counts.cancels++
+		d.r.CancelUserData(e.data(kindRecv), e.data(kindCancel))
+	case !e.armed && !e.ended && !e.endHeard && !e.watching:
+		e.watching = true
+		e.inFlight++
+		d.r.PollAdd(e.fd, unix.POLLRDHUP, e.data(kindWatch))
 	}
 }
 

@@ -38,7 +38,7 @@ func (r *Ring) SubmitAndWait(minComplete int, timeout time.Duration) error {
 	if timeout == 0 || r.ready() >= wanted {
 		return nil
 	}
-	unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	if r.kernelHasWork() {
 		if err := r.enter(0); err != nil {
 			return err

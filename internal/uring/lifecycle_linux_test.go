@@ -55,7 +55,7 @@ func TestLifecycle(t *testing.T) {
 	if len(d.free) != len(d.endpoints) {
 		t.Errorf("%d of %d slots free", len(d.free), len(d.endpoints))
 	}
-	if d.counts.pauses == 0 || d.counts.starved == 0 || d.counts.shorts == 0 || d.counts.held == 0 {
+	if d.counts.pauses == 0 || d.counts.starved == 0 || d.counts.shorts == 0 || d.counts.held == 0 || d.counts.cancels == 0 || d.counts.ends == 0 {
 		t.Errorf("not everything was met: %+v", d.counts)
 	}
 	if err := r.Close(); err != nil {

@@ -66,8 +66,8 @@ func probeEcho(r *Ring) error {
 	if err != nil {
 		return fmt.Errorf("open socket pair: %w", err)
 	}
-	defer unix.Close(pair[0])
-	defer unix.Close(pair[1])
+	defer drop(pair[0])
+	defer drop(pair[1])
 	r.RecvMultishot(pair[0], probeRequest)
 	for _, text := range []string{"first", "second"} {
 		out := []byte(text)
@@ -95,7 +95,7 @@ func probePoll(r *Ring) error {
 	if err != nil {
 		return fmt.Errorf("open eventfd: %w", err)
 	}
-	defer unix.Close(fd)
+	defer drop(fd)
 	r.PollMultishot(fd, unix.POLLIN, probeRequest)
 	for range 2 {
 		if _, err := unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 1}); err != nil {
@@ -114,7 +114,7 @@ func probeAccept(r *Ring) error {
 	if err != nil {
 		return fmt.Errorf("open listener: %w", err)
 	}
-	defer unix.Close(ln)
+	defer drop(ln)
 	if err := unix.Bind(ln, &unix.SockaddrUnix{}); err != nil {
 		return fmt.Errorf("bind listener: %w", err)
 	}
@@ -139,12 +139,15 @@ func probeConnection(r *Ring, at unix.Sockaddr) error {
 	if err != nil {
 		return fmt.Errorf("open socket: %w", err)
 	}
-	defer unix.Close(fd)
+	defer drop(fd)
 	if err := unix.Connect(fd, at); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	return r.expect("multishot accept", probeRequest, -1, func(c CQE) { unix.Close(int(c.Res)) })
+	return r.expect("multishot accept", probeRequest, -1, func(c CQE) { drop(int(c.Res)) })
 }
+
+// drop closes what was only opened to try.
+func drop(fd int) { _ = unix.Close(fd) }
 
 // cancelProbe cancels the probed request and takes the two completions, in whatever order.
 func (r *Ring) cancelProbe() error {

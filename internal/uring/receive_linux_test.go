@@ -20,7 +20,7 @@ const (
 func collect(t testing.TB, r *Ring, c CQE, into []byte) []byte {
 	t.Helper()
 	if c.Res <= 0 || !c.HasBuffer() {
-		t.Fatalf("receive: %+v (%v)", c, c.Err())
+		t.Fatalf("receive: %+v (%v)", c, c.Errno())
 	}
 	into = append(into, r.Buffer(c.BufferID(), c.Res)...)
 	r.Recycle(c.BufferID())
@@ -207,12 +207,12 @@ func TestHalfCloseAndReset(t *testing.T) {
 	if err := unix.Close(peer); err != nil {
 		t.Fatal(err)
 	}
-	if c := awaitOf(t, r, recvB); c.Err() != unix.ECONNRESET || c.More() {
+	if c := awaitOf(t, r, recvB); c.Errno() != unix.ECONNRESET || c.More() {
 		t.Fatalf("reset: %+v", c)
 	}
 	r.Send(ours, reply, sendB, SendAll)
-	if c := awaitOf(t, r, sendB); c.Err() != unix.EPIPE {
-		t.Fatalf("send after reset: %+v (%v)", c, c.Err())
+	if c := awaitOf(t, r, sendB); c.Errno() != unix.EPIPE {
+		t.Fatalf("send after reset: %+v (%v)", c, c.Errno())
 	}
 }
 

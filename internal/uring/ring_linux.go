@@ -54,7 +54,7 @@ func New(cfg Config) (*Ring, error) {
 	}
 	r := &Ring{fd: -1}
 	if err := r.open(cfg); err != nil {
-		r.Close()
+		_ = r.Close() // nothing is in flight
 		return nil, err
 	}
 	return r, nil

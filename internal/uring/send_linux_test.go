@@ -93,7 +93,7 @@ func TestCancelSend(t *testing.T) {
 	got := awaitAll(t, r, 2)
 	sent := got[sendA][0]
 	if sent.Res <= 0 || int(sent.Res) >= len(want) {
-		t.Fatalf("cancelled send: %+v (%v), want part of it", sent, sent.Err())
+		t.Fatalf("cancelled send: %+v (%v), want part of it", sent, sent.Errno())
 	}
 	if err := unix.Close(ours); err != nil {
 		t.Fatal(err)
@@ -108,15 +108,15 @@ func TestSendErrors(t *testing.T) {
 	a, peer := pair(t)
 	unix.Close(peer)
 	r.Send(a, []byte("x"), sendA, SendAll)
-	if c := awaitOf(t, r, sendA); c.Err() != unix.EPIPE {
+	if c := awaitOf(t, r, sendA); c.Errno() != unix.EPIPE {
 		t.Errorf("send to a closed peer: %+v", c)
 	}
 	r.Send(1<<20, []byte("x"), sendA, 0)
-	if c := awaitOf(t, r, sendA); c.Err() != unix.EBADF {
+	if c := awaitOf(t, r, sendA); c.Errno() != unix.EBADF {
 		t.Errorf("send to a bad descriptor: %+v", c)
 	}
 	r.Send(a, nil, sendA, 0)
-	if c := awaitOf(t, r, sendA); c.Res != 0 && c.Err() != unix.EPIPE {
+	if c := awaitOf(t, r, sendA); c.Res != 0 && c.Errno() != unix.EPIPE {
 		t.Errorf("empty send: %+v", c)
 	}
 }

@@ -45,8 +45,8 @@ func (l *relay) turn() {
 			}
 			l.out[i] = append(l.out[i][:0], l.r.Buffer(c.BufferID(), c.Res)...)
 			l.r.Send(l.fds[i], l.out[i], sendA|uint64(i)<<8, SendAll)
-		} else if c.Err() != unix.ENOBUFS {
-			l.t.Errorf("receive: %+v (%v)", c, c.Err())
+		} else if c.Errno() != unix.ENOBUFS {
+			l.t.Errorf("receive: %+v (%v)", c, c.Errno())
 		}
 		if c.HasBuffer() {
 			l.r.Recycle(c.BufferID())

@@ -148,7 +148,7 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}
-	if err != nil || c.Err() != unix.EMFILE || c.More() {
+	if err != nil || c.Errno() != unix.EMFILE || c.More() {
 		t.Fatalf("accept: %+v, %v", c, err)
 	}
 	r.AcceptMultishot(ln, other)
@@ -221,4 +221,25 @@ func TestOtherThread(t *testing.T) {
 	}
 	awaitOf(t, r, 1)
 	quiet(t, r)
+}
+
+// An endpoint that is not read still hears its peer's end, and nothing else, with bytes unread before it.
+func TestPollPeerEnd(t *testing.T) {
+	r := ring(t, Config{Entries: 8})
+	ours, peer := tcpPair(t, r)
+	write(t, peer, []byte("unread"))
+	r.PollAdd(ours, unix.POLLRDHUP, other)
+	quiet(t, r)
+	write(t, peer, []byte("unread too"))
+	quiet(t, r)
+	if err := unix.Shutdown(peer, unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	if c := awaitOf(t, r, other); c.Res&unix.POLLRDHUP == 0 || c.More() {
+		t.Fatalf("poll: %+v", c)
+	}
+	r.RecvMultishot(ours, recvA)
+	if got := collect(t, r, awaitOf(t, r, recvA), nil); string(got) != "unreadunread too" {
+		t.Fatalf("got %q", got)
+	}
 }

@@ -111,6 +111,9 @@ func (l *loop) front(c *client, b []byte) int {
 			}
 		}
 		act := c.sess.Front(c.srvSess(), m, &l.fx)
+		if c.srv != nil {
+			c.srv.sqlOf(&m)
+		}
 		if len(l.fx.ToClient) > 0 {
 			l.send(&c.endpoint, l.fx.ToClient)
 			l.fx.ToClient = l.fx.ToClient[:0]
@@ -279,7 +282,7 @@ func (l *loop) lease(c *client, s *server, stale bool) bool {
 	c.srv, s.client = s, c
 	c.leaseAt = l.now
 	s.leases++
-	if stale && c.pool.fitForCheck() {
+	if stale {
 		s.become(serverTested)
 		s.sess.Reset(l.proxy.policy.Load().Defaults.CheckQuery, &l.fx)
 		l.flushFx(s)

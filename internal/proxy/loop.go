@@ -80,7 +80,7 @@ const longestSleep = 1_000_000_000
 func (l *loop) serve(ready chan<- error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	drv, err := newDriver(l.proxy.cfg.Driver, l)
+	drv, err := newDriver(l.proxy.cfg.Driver, l, l.log)
 	if err != nil {
 		ready <- err
 		return err

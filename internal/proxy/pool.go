@@ -26,6 +26,7 @@ type pool struct {
 	welcome  atomic.Pointer[welcome]
 	creds    atomic.Pointer[credentials]
 	failure  atomic.Pointer[loginFailure]
+	known    known
 	clients  atomic.Int64
 	byLoop   []poolStats
 	paused   atomic.Bool

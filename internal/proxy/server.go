@@ -42,6 +42,8 @@ type server struct {
 	stream    int // bytes of a passing message still to come
 	hidden    bool
 	leases    uint64
+	sql       []byte // start of the last statement, for those who look
+	leaveMark uint64 // set by Reconnect; WaitClose waits for those that have one
 	pid       uint32
 	key       []byte
 	addr      string

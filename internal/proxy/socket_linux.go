@@ -1,0 +1,272 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// listener is an address clients connect to; each loop has a socket of its own
+// where the kernel can share them out.
+type listener struct {
+	at   Listen
+	addr string
+	path string // of a unix socket: removed at the end
+}
+
+func (ln *listener) close() {
+	if ln.path != "" {
+		_ = os.Remove(ln.path)
+	}
+}
+
+// listen opens the sockets of one address and gives them to the loops.
+func (p *Proxy) listen(at Listen) ([]*listener, error) {
+	if at.FD > 0 {
+		return p.inherit(at)
+	}
+	if at.Network == "unix" {
+		return p.listenUnix(at)
+	}
+	host, port, err := net.SplitHostPort(at.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", at.Address, err)
+	}
+	addrs := []string{host}
+	if host == "" || host == "*" {
+		addrs = []string{"0.0.0.0"}
+		if unix6() {
+			addrs = []string{"::"}
+		}
+	} else if _, err := netip.ParseAddr(host); err != nil {
+		if addrs, err = net.LookupHost(host); err != nil {
+			return nil, fmt.Errorf("listen on %q: %w", at.Address, err)
+		}
+	}
+	number, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", at.Address, err)
+	}
+	var list []*listener
+	for _, a := range addrs {
+		ip, err := netip.ParseAddr(a)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %q: %w", at.Address, err)
+		}
+		ln, err := p.listenTCP(at, ip, number)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ln)
+	}
+	return list, nil
+}
+
+func unix6() bool {
+	_, err := os.Stat("/proc/net/if_inet6")
+	return err == nil
+}
+
+func (p *Proxy) listenTCP(at Listen, ip netip.Addr, port int) (*listener, error) {
+	ln := &listener{at: at}
+	for i, l := range p.loops {
+		shared := len(p.loops) > 1
+		fd, err := tcpSocket(ip, port, p.cfg.ReusePort || shared, orInt(p.cfg.Backlog, 4096))
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", netip.AddrPortFrom(ip, uint16(port)), err)
+		}
+		if i == 0 {
+			sa, err := unix.Getsockname(fd)
+			if err == nil {
+				real, _ := addrOfSockaddr(sa)
+				ln.addr, port = real.String(), int(real.Port())
+			}
+		}
+		l.lns = append(l.lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+	}
+	return ln, nil
+}
+
+func tcpSocket(ip netip.Addr, port int, reuse bool, backlog int) (int, error) {
+	family := unix.AF_INET6
+	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: port, Addr: ip.As16()}
+	if ip.Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: port, Addr: ip.As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if family == unix.AF_INET6 && ip == netip.IPv6Unspecified() {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
+	}
+	if reuse {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
+	if err == nil {
+		err = unix.Bind(fd, sa)
+	}
+	if err == nil {
+		err = unix.Listen(fd, backlog)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// inherit takes a listener that was opened for us.
+func (p *Proxy) inherit(at Listen) ([]*listener, error) {
+	if err := unix.SetNonblock(at.FD, true); err != nil {
+		return nil, fmt.Errorf("take inherited socket %d: %w", at.FD, err)
+	}
+	unix.CloseOnExec(at.FD)
+	ln := &listener{at: at}
+	if sa, err := unix.Getsockname(at.FD); err == nil {
+		if a, ok := addrOfSockaddr(sa); ok {
+			ln.addr = a.String()
+		} else {
+			ln.addr = "unix"
+		}
+	}
+	for i, l := range p.loops {
+		fd := at.FD
+		if i > 0 {
+			var err error
+			if fd, err = unix.FcntlInt(uintptr(at.FD), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+				return nil, fmt.Errorf("take inherited socket: %w", err)
+			}
+		}
+		l.lns = append(l.lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+	}
+	return []*listener{ln}, nil
+}
+
+func (p *Proxy) listenUnix(at Listen) ([]*listener, error) {
+	if c, err := net.DialTimeout("unix", at.Address, time.Second); err == nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("listen on %s: another process serves this socket", at.Address)
+	}
+	_ = os.Remove(at.Address)
+	if err := os.MkdirAll(filepath.Dir(at.Address), 0o755); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
+	}
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: at.Address}); err == nil {
+		err = unix.Listen(fd, orInt(p.cfg.Backlog, 4096))
+	}
+	mode := os.FileMode(at.Mode)
+	if mode == 0 {
+		mode = 0o777
+	}
+	if err == nil {
+		err = os.Chmod(at.Address, mode)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
+	}
+	ln := &listener{at: at, addr: at.Address, path: at.Address}
+	p.loops[0].lns = append(p.loops[0].lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+	return []*listener{ln}, nil
+}
+
+func addrOfSockaddr(sa unix.Sockaddr) (netip.AddrPort, bool) {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), true
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), true
+	}
+	return netip.AddrPort{}, false
+}
+
+// peerOf tells where a connection comes from; local is true for unix sockets.
+func peerOf(fd int) (addr netip.AddrPort, local bool) {
+	sa, err := unix.Getpeername(fd)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	a, ok := addrOfSockaddr(sa)
+	return a, !ok
+}
+
+func localOf(fd int) netip.AddrPort {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	a, _ := addrOfSockaddr(sa)
+	return a
+}
+
+// tune sets what every client's TCP socket has.
+func tune(fd int, keepAlive time.Duration) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if keepAlive > 0 {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAlive/time.Second))
+	}
+}
+
+func sayAndClose(fd int, b []byte) {
+	_, _ = unix.Write(fd, b)
+	_ = unix.Shutdown(fd, unix.SHUT_WR)
+	unix.Close(fd)
+}
+
+func closeFD(fd int) { unix.Close(fd) }
+
+// peerUser is the operating system's user at the other end of a unix socket.
+func peerUser(fd int) string {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return ""
+	}
+	u, err := user.LookupId(strconv.Itoa(int(cred.Uid)))
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}
+
+func peerPID(fd int) int {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0
+	}
+	return int(cred.Pid)
+}
+
+// takeFD takes the socket out of a net.Conn, which is closed.
+func takeFD(nc net.Conn) (int, error) {
+	defer nc.Close()
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("take socket: %T has none", nc)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, fmt.Errorf("take socket: %w", err)
+	}
+	fd, failed := -1, error(nil)
+	err = raw.Control(func(s uintptr) { fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, failed); err != nil {
+		return -1, fmt.Errorf("take socket: %w", err)
+	}
+	return fd, nil
+}

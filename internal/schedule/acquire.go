@@ -1,5 +1,7 @@
 package schedule
 
+import "time"
+
 // walkMax bounds how many waiters are looked at for one that fits a server.
 const walkMax = 64
 
@@ -65,7 +67,7 @@ func (h *Host) refusal(p *Pool, work *Workload) Reason {
 	why := NoReason
 	if c.QueueMax > 0 && work.waiting >= c.QueueMax {
 		why = QueueFull
-	} else if c.QueueTimeout > 0 && work.expected() > float64(c.QueueTimeout) {
+	} else if c.QueueTimeout > 0 && work.expected() > c.QueueTimeout {
 		why = WaitTooLong
 	}
 	if why == NoReason {
@@ -79,9 +81,9 @@ func (h *Host) refusal(p *Pool, work *Workload) Reason {
 	return why
 }
 
-// expected is how long one more waiter would wait, in ns, at the present pace of releases.
-func (w *Workload) expected() float64 {
-	return w.turn * float64(w.waiting) / float64(max(w.inUse, 1))
+// expected is how long one more waiter would wait at the present pace of releases.
+func (w *Workload) expected() time.Duration {
+	return time.Duration(float64(w.turn) * float64(w.waiting) / float64(max(w.inUse, 1)))
 }
 
 // find returns the idle server to hand out next to a client of that identity and loop, or nil.

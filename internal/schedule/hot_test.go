@@ -160,7 +160,7 @@ func BenchmarkContended(b *testing.B) {
 }
 
 func BenchmarkContendedWorkloads(b *testing.B) {
-	w, p := idleHost(b, three(Enforce), 10)
+	w, p := idleHost(b, three(Enforce), 6) // default may hold that many
 	benchContended(b, w, []*Pool{p}, []string{"api", "batch", DefaultWorkload})
 }
 

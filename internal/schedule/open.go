@@ -61,6 +61,9 @@ func (h *Host) paceAllows(p *Pool) bool {
 
 // raise opens servers for waiters, best lane first, and closes idle ones where their slots are needed.
 func (h *Host) raise(out []Directive) []Directive {
+	if h.shared.exhausted() && (h.operators.waiting == 0 || h.reserved.exhausted()) {
+		return out
+	}
 	h.round++
 	refilled := false
 	for {
@@ -94,13 +97,21 @@ func (h *Host) neediest() *lane {
 			continue
 		}
 		for _, l := range p.busy {
-			if l.tried != h.round && h.need(l) > 0 && (best == nil || h.ahead(l, best, 0)) {
+			if l.tried != h.round && !l.stuck() && h.need(l) > 0 && (best == nil || h.ahead(l, best, 0)) {
 				best = l
 			}
 		}
 	}
 	return best
 }
+
+// exhausted says whether every slot is taken and no server idle: nothing can be opened, nothing closed.
+func (k *slots) exhausted() bool {
+	return k.total >= k.size && k.total == k.active+k.opening+k.closing
+}
+
+// stuck says whether the pool is at its limit, the reserve included, with nothing idle.
+func (l *lane) stuck() bool { return l.pool.idle.n == 0 && l.pool.total() >= l.pool.top() }
 
 // open asks for a login to p, for l, or for nobody where l is nil. It does nothing where a Cap shared with another host is
 // full after all.

@@ -84,7 +84,7 @@ type Workload struct {
 	used  spent // while the host is contended, since the contention began
 	epoch uint64
 	at    int64
-	turn  float64 // moving average of how long a slot is held, ns
+	turn  int64 // moving average of how long a slot is held, ns
 
 	shed, wouldShed, wouldWait uint64
 }
@@ -185,7 +185,7 @@ func (w *Workload) take(now int64) {
 
 func (w *Workload) give(now, since int64) {
 	w.touch(now)
-	w.turn += (float64(now-since) - w.turn) / 16
+	w.turn += (now - since - w.turn) / 16 // integers: a float would decay into denormals, which are slow
 	w.inUse--
 	if w.operators() {
 		return

@@ -53,6 +53,21 @@ func TestSuccessBetweenFailuresKeepsItClosed(t *testing.T) {
 	eq(t, "trips", w.stat().Breaker.Trips, 0)
 }
 
+// Logins that began before the breaker opened say nothing about the outage going on.
+func TestStragglersDoNotLengthenTheOutage(t *testing.T) {
+	w := newWorld(t, HostConfig{Usable: 50, Connect: quick})
+	p := w.pool(PoolConfig{})
+	for range 20 {
+		w.client(p)
+	}
+	for len(w.opens) > 0 {
+		w.openFailed(w.opens[0], FailNetwork)
+	}
+	if next := w.stat().Breaker.NextProbe; next > 100*time.Millisecond {
+		t.Fatalf("first probe only after %v", next)
+	}
+}
+
 // During an outage there is one prober and less than one login a second, whoever waits.
 func TestOutageIsProbedSlowly(t *testing.T) {
 	w := newWorld(t, HostConfig{Usable: 50})

@@ -29,8 +29,7 @@ type modelServer struct {
 	since  int64
 	opened int64
 	work   *Workload
-	claim  *Waiter // Opening, Closing: the lane it comes for is that of this waiter; nil for nobody
-	forW   *Workload
+	claim  *lane // Opening, Closing: whom it comes for; nil for nobody
 }
 
 type modelWaiter struct {
@@ -38,6 +37,8 @@ type modelWaiter struct {
 	p     *Pool
 	work  *Workload
 	since int64
+	// passed counts how often a later waiter of the same lane and identity went first.
+	passed int
 }
 
 type modelWork struct {
@@ -233,13 +234,13 @@ func (m *model) candidates(s *Server) (list []*modelWaiter) {
 // coming is how many servers are under way for the lane of c.
 func (m *model) coming(c *modelWaiter) int {
 	return m.count(func(x *modelServer) bool {
-		return (x.state == Opening || x.state == Closing) && x.s.lane != nil && x.s.lane.work == c.work && x.s.lane.pool == c.p
+		return x.claim != nil && x.claim.work == c.work && x.claim.pool == c.p
 	})
 }
 
 func (m *model) comingTo(w *Workload) int {
 	return m.count(func(x *modelServer) bool {
-		return (x.state == Opening || x.state == Closing) && x.s.lane != nil && x.s.lane.work == w
+		return x.claim != nil && x.claim.work == w
 	})
 }
 

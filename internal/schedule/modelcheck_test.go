@@ -18,6 +18,10 @@ func (m *model) see(d Directive) {
 		if x.state == Active && d.Reason != PoolKilled && m.loose != d.Server {
 			m.t.Fatalf("close of a held server: %v", d.Reason)
 		}
+		x.claim = nil
+		if d.Reason == Yielded {
+			m.seeYield(d, x)
+		}
 		x.state, x.work, x.since = Closing, nil, m.now
 	case Fail:
 		c := m.waiter(d.Waiter)
@@ -61,11 +65,16 @@ func (m *model) seeGrant(d Directive) {
 	if len(list) == 0 {
 		m.t.Fatalf("grant to a workload at its limit")
 	}
-	if m.uniform() && list[0] != c {
+	if m.uniform() && list[0].work != c.work {
+		m.t.Fatalf("grant to %s, the model says %s", c.work.cfg.Name, list[0].work.cfg.Name)
+	}
+	if m.h.cfg.LoopReach > 1 {
+		m.seeNear(d, c)
+	} else if m.uniform() && list[0] != c {
 		m.t.Fatalf("grant to waiter %d of %s, the model says waiter %d of %s", m.place(c), c.work.cfg.Name, m.place(list[0]), list[0].work.cfg.Name)
 	}
 	for _, o := range list {
-		if o.work == c.work && o != c {
+		if o.work == c.work && o != c && m.h.cfg.LoopReach <= 1 {
 			m.t.Fatalf("a later waiter of the same workload, pool and identity went first")
 		}
 	}
@@ -81,6 +90,20 @@ func (m *model) seeGrant(d Directive) {
 	x.state, x.work, x.since = Active, c.work, m.now
 }
 
+// seeNear checks that whoever was passed was passed by a client of the server's own loop, and not too often.
+func (m *model) seeNear(d Directive, c *modelWaiter) {
+	m.t.Helper()
+	for i, o := range m.waiters {
+		if o == c || o.p != c.p || o.work != c.work || o.w.Fit != c.w.Fit || i > m.place(c) {
+			continue
+		}
+		o.passed++
+		if d.From != c.w.Loop && d.Server == m.loose || o.passed > 4 {
+			m.t.Fatalf("a waiter was passed for no reason, or for the %dth time", o.passed)
+		}
+	}
+}
+
 // uniform says whether all waiters have the same identity, so that the order of service is exact.
 func (m *model) uniform() bool {
 	for _, c := range m.waiters {
@@ -93,19 +116,69 @@ func (m *model) uniform() bool {
 
 // rival returns a waiter of another pool that goes before c for the slot of s.
 func (m *model) rival(s *Server, c *modelWaiter) *modelWaiter {
-	if m.now-m.find(s).opened < m.grace {
-		return nil
-	}
 	for _, r := range m.waiters {
-		p := r.p
-		if p == s.Pool || p.cfg.Operator != s.Pool.cfg.Operator || !m.h.ready(p) || !m.h.paceAllows(p) || !m.needs(r) {
-			continue
-		}
-		unclaimed := m.count(func(x *modelServer) bool {
-			return x.state == Closing && x.s.lane == nil && x.s.Pool.cfg.Operator == p.cfg.Operator
-		})
-		if m.shut(p, m.head(r)) == slotsFull && unclaimed == 0 && m.ahead(r, c, m.grace) {
+		if m.h.ready(r.p) && m.h.paceAllows(r.p) && m.outranks(r, s, c) {
 			return r
+		}
+	}
+	return nil
+}
+
+// outranks says whether r, of another pool, goes before c for the slot of s.
+func (m *model) outranks(r *modelWaiter, s *Server, c *modelWaiter) bool {
+	p := r.p
+	if p == s.Pool || p.cfg.Operator != s.Pool.cfg.Operator || m.now-m.find(s).opened < m.grace {
+		return false
+	}
+	if !m.needs(r) || m.shut(p, m.head(r)) != slotsFull {
+		return false
+	}
+	return m.unclaimed(p) == 0 && m.ahead(r, c, m.grace)
+}
+
+// unclaimed is how many slots of the kind p fills come free without anybody waiting for them in particular.
+func (m *model) unclaimed(p *Pool) int {
+	return m.count(func(x *modelServer) bool {
+		return x.state == Closing && x.claim == nil && x.s.Pool.cfg.Operator == p.cfg.Operator
+	})
+}
+
+// seeYield checks that a server which closes to make room has to.
+func (m *model) seeYield(d Directive, x *modelServer) {
+	m.t.Helper()
+	l := d.Server.lane
+	r := m.first(l.pool, l.work)
+	if r == nil {
+		m.t.Fatalf("a server yields to nobody")
+	}
+	defer func() { x.claim = l }()
+	b := m.shut(r.p, r)
+	own := x.s.Pool == r.p
+	switch {
+	case !m.needs(r):
+		m.t.Fatalf("a server yields to a waiter of %s in %s who cannot use it\n%v", r.work.cfg.Name, r.p.cfg.Name, m)
+	case b == free || b == poolFull && !own:
+		m.t.Fatalf("a server yields although that helps nobody")
+	case b == slotsFull && m.unclaimed(r.p) > 0:
+		m.t.Fatalf("a server yields although a slot comes free anyway")
+	case b == databaseFull && x.s.Pool.cfg.Database != r.p.cfg.Database, b == userFull && x.s.Pool.cfg.User != r.p.cfg.User:
+		m.t.Fatalf("a server of another cap yields")
+	case !own && !r.p.cfg.Operator && m.now-x.opened < m.grace:
+		m.t.Fatalf("a server yields within the grace")
+	}
+	if d.Server != m.loose {
+		return
+	}
+	if list := m.candidates(d.Server); m.uniform() && b == slotsFull && len(list) > 0 && !m.outranks(r, d.Server, list[0]) {
+		m.t.Fatalf("a server yields to %s of another pool who does not go before %s\n%v", r.work.cfg.Name, list[0].work.cfg.Name, m)
+	}
+}
+
+// first is the first waiter of a lane.
+func (m *model) first(p *Pool, work *Workload) *modelWaiter {
+	for _, c := range m.waiters {
+		if c.p == p && c.work == work {
+			return c
 		}
 	}
 	return nil
@@ -116,12 +189,10 @@ func (m *model) seeOpen(d Directive) {
 	m.t.Helper()
 	p := d.Pool
 	var head *modelWaiter
-	if l := d.Server.lane; l != nil && l.head != nil {
-		for _, c := range m.waiters {
-			if c.p == p && c.work == l.work {
-				head = m.head(c)
-				break
-			}
+	if l := d.Server.lane; l != nil {
+		head = m.first(p, l.work)
+		if head == nil || !m.needs(head) {
+			m.t.Fatalf("login for nobody")
 		}
 	}
 	if b := m.shut(p, head); b != free {
@@ -138,7 +209,7 @@ func (m *model) seeOpen(d Directive) {
 	if !p.cfg.Operator && shared >= m.h.cfg.Connect.Parallel {
 		m.t.Fatalf("more than %d logins at once", m.h.cfg.Connect.Parallel)
 	}
-	m.servers = append(m.servers, &modelServer{s: d.Server, state: Opening, since: m.now})
+	m.servers = append(m.servers, &modelServer{s: d.Server, state: Opening, claim: d.Server.lane, since: m.now})
 }
 
 // queue notes a waiter that Acquire queued.
@@ -169,6 +240,20 @@ func (m *model) rest(acted bool) {
 	for _, x := range m.servers {
 		if x.state == Idle && m.uniform() && len(m.candidates(x.s)) > 0 {
 			m.t.Fatalf("a waiter of %s waits beside an idle server", m.candidates(x.s)[0].work.cfg.Name)
+		}
+	}
+	for _, c := range m.waiters {
+		for _, x := range m.servers {
+			if m.head(c) == c && x.state == Idle && x.s.Pool == c.p && x.s.Fit == c.w.Fit && !m.paused[c.p] && m.admits(c.work) {
+				m.t.Fatalf("the head of a lane waits beside an idle server that fits")
+			}
+		}
+	}
+	for _, p := range h.pools {
+		idle := m.count(func(x *modelServer) bool { return x.s.Pool == p && x.state == Idle })
+		up := m.count(func(x *modelServer) bool { return x.s.Pool == p && x.state != Closing })
+		if p.cfg.Max > 0 && up > p.cfg.Max+p.cfg.Reserve && idle > 0 {
+			m.t.Fatalf("%d servers in a pool of %d, %d of them idle", up, p.cfg.Max+p.cfg.Reserve, idle)
 		}
 	}
 	for _, op := range []bool{false, true} {
@@ -212,7 +297,7 @@ func (m *model) restOpens() {
 func (m *model) restEvict(c *modelWaiter) {
 	m.t.Helper()
 	same := func(x *modelServer) bool { return x.s.Pool.cfg.Operator == c.p.cfg.Operator }
-	if m.count(func(x *modelServer) bool { return same(x) && x.state == Closing && x.s.lane == nil }) > 0 {
+	if m.unclaimed(c.p) > 0 {
 		return
 	}
 	for _, x := range m.servers {

@@ -67,6 +67,7 @@ func drawHost(rt *rapid.T) HostConfig {
 		Connect:    rapid.SampledFrom([]Pace{{}, quick, {Parallel: 1, PerSecond: 5, Burst: 2}}).Draw(rt, "pace"),
 		EvictGrace: rapid.SampledFrom([]time.Duration{-1, 0, 5 * time.Millisecond}).Draw(rt, "grace"),
 		FailFast:   rapid.Bool().Draw(rt, "failFast"),
+		LoopReach:  rapid.SampledFrom([]int{0, 0, 4}).Draw(rt, "loopReach"),
 		Seed:       1,
 	}
 	for i := range rapid.IntRange(0, 3).Draw(rt, "workloads") {
@@ -122,7 +123,7 @@ func (mc *machine) before(s *Server) {
 		x.opened = mc.now
 	}
 	x := mc.m.find(s)
-	x.state, x.work, x.since = Idle, nil, mc.now
+	x.state, x.work, x.claim, x.since = Idle, nil, nil, mc.now
 }
 
 func (mc *machine) after(acted bool) {
@@ -133,7 +134,7 @@ func (mc *machine) after(acted bool) {
 func (mc *machine) stepAcquire(rt *rapid.T) {
 	mc.t = rt
 	p := pick(rt, "pool", mc.pools)
-	c := &Waiter{Fit: uint64(rapid.IntRange(0, mc.fits-1).Draw(rt, "fit"))}
+	c := &Waiter{Fit: uint64(rapid.IntRange(0, mc.fits-1).Draw(rt, "fit")), Loop: rapid.IntRange(0, 1).Draw(rt, "loop")}
 	if len(mc.h.workloads) > 0 {
 		c.Workload = pick(rt, "workload", append([]*Workload{nil}, mc.h.workloads...))
 	}
@@ -148,13 +149,16 @@ func (mc *machine) stepAcquire(rt *rapid.T) {
 		free = free && o.p != p // nobody of the pool is passed
 	}
 	s, v, out := mc.h.Acquire(mc.now, p, c, nil)
+	if free && v == Waiting && len(out) > 0 && out[0].Kind == Grant && out[0].Waiter == c {
+		s, v, out = out[0].Server, Granted, out[1:] // a server of the other loop
+	}
 	switch v {
 	case Granted:
 		if !free {
 			rt.Fatalf("granted at once against the model")
 		}
 		x := mc.m.find(s)
-		if x.state != Idle || s.Fit != c.Fit || s.Pool != p {
+		if x.state != Idle || s.Fit != c.Fit || s.Pool != p || s.Loop != c.Loop {
 			rt.Fatalf("granted a server that is not free or does not fit")
 		}
 		x.state, x.work, x.since = Active, work, mc.now

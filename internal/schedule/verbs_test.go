@@ -12,6 +12,7 @@ func TestPauseDisconnectsAndKeepsWaiters(t *testing.T) {
 	eq(t, "not yet", w.h.Paused(p), false)
 	x := w.client(p)
 	w.release(s)
+	eq(t, "held one closes", w.last[0].Reason, PoolPaused)
 	w.settle()
 	eq(t, "paused", w.h.Paused(p), true)
 	eq(t, "still waiting", len(w.waiting), 1)

@@ -150,6 +150,19 @@ func TestUnfitHeadWithRoomLetsOthersReuse(t *testing.T) {
 	eq(t, "reused", w.held[s], next)
 }
 
+func TestLeavingHeadLetsTheNextReuse(t *testing.T) {
+	w := newWorld(t, HostConfig{Usable: 1, Connect: Pace{Parallel: 1, PerSecond: 0.001, Burst: 1}})
+	p := w.pool(PoolConfig{})
+	s := w.openOne(p)
+	head, next := &Waiter{Fit: 9}, &Waiter{}
+	w.acquire(p, head)
+	w.acquire(p, next)
+	w.release(s) // kept for the head, which may not log in yet
+	eq(t, "next waits", w.held[s] == nil, true)
+	w.leave(head)
+	eq(t, "next", w.held[s], next)
+}
+
 func TestStaleServerIsMarked(t *testing.T) {
 	w := newWorld(t, HostConfig{Usable: 1})
 	p := w.pool(PoolConfig{CheckAfter: time.Second})

@@ -112,6 +112,56 @@ func TestPoolsDoNotFight(t *testing.T) {
 	}
 }
 
+// Between equal workloads in different pools a slot moves once one is ahead by more than the grace.
+func TestFairnessMovesSlotsBeyondTheGrace(t *testing.T) {
+	for _, tt := range []struct {
+		used  time.Duration
+		moves bool
+	}{{150 * time.Millisecond, false}, {250 * time.Millisecond, true}} {
+		equal := func(name string) WorkloadConfig {
+			return WorkloadConfig{Name: name, Mode: Enforce, Class: Normal, Share: 1, Lendable: 1, Borrow: -1}
+		}
+		idle := equal("idle")
+		idle.Share = 1000 // guarantees of the others: one slot each
+		w := newWorld(t, HostConfig{
+			Usable: 3, Connect: quick, EvictGrace: 200 * time.Millisecond,
+			Workloads: []WorkloadConfig{equal("a"), equal("b"), idle},
+		})
+		p, q := w.pool(PoolConfig{}), w.pool(PoolConfig{})
+		for _, c := range []struct {
+			p    *Pool
+			work string
+		}{{p, "a"}, {p, "a"}, {q, "b"}} {
+			w.clientOf(c.p, c.work)
+			w.settle()
+		}
+		w.now += 1000 * ms
+		w.clientOf(p, "a")
+		w.clientOf(q, "b") // contention begins: a holds two slots, b one
+		w.now += int64(tt.used)
+		s := w.order[0]
+		w.release(s)
+		eq(t, tt.used.String(), w.held[s] == nil, tt.moves)
+	}
+}
+
+func TestNoSlotYieldsWhileLoginsArePaced(t *testing.T) {
+	w := newWorld(t, HostConfig{Usable: 1, Connect: Pace{Parallel: 1, PerSecond: 0.1, Burst: 1}})
+	p, q := w.pool(PoolConfig{}), w.pool(PoolConfig{})
+	s := w.openOne(p)
+	x := w.client(q)
+	w.now += 1000 * ms
+	y := w.client(p)
+	w.now += 1000 * ms
+	w.release(s)
+	eq(t, "served meanwhile", w.held[s], y)
+	w.now += 10000 * ms
+	w.client(p)
+	w.release(s)
+	w.settle()
+	eq(t, "served after", w.server(x) != nil, true)
+}
+
 func TestReservePoolOpensAfterTheWait(t *testing.T) {
 	w := newWorld(t, HostConfig{Usable: 10, Connect: quick})
 	p := w.pool(PoolConfig{Max: 1, Reserve: 1, ReserveAfter: 5 * time.Second})

@@ -69,7 +69,7 @@ func (l *lane) pick(s *Server, walk, reach int) *Waiter {
 			return nil
 		}
 	}
-	if w == nil || reach <= 1 || w.Loop == s.Loop || w.passed >= reach {
+	if w == nil || reach <= 1 || w.Loop == s.Loop {
 		return w
 	}
 	near := w

@@ -137,6 +137,23 @@ func TestReclaimNamesBatchWorkOnALentSlot(t *testing.T) {
 	eq(t, "settled", w.h.Workload("api").reclaiming+w.h.Workload("batch").yielding, 0)
 }
 
+func TestReclaimCountsWhatIsComing(t *testing.T) {
+	w := newWorld(t, three(Enforce))
+	p, q := w.pool(PoolConfig{}), w.pool(PoolConfig{})
+	for range 7 {
+		w.clientOf(p, "batch")
+		w.settle()
+	}
+	for range 2 {
+		w.clientOf(p, DefaultWorkload)
+		w.settle()
+	}
+	w.clientOf(q, "api")
+	eq(t, "login under way", len(w.opens), 1)
+	w.tick(3 * time.Second)
+	eq(t, "reclaims", len(w.reclaim), 0)
+}
+
 func TestReclaimSparesOthers(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -31,8 +31,9 @@ func (k *checker) report(path string, c complaint, warning bool) {
 		return
 	}
 	at, _ := k.place(path)
-	p := k.c.origin.src.Problem(at, c.what)
-	p.Why, p.Mend, p.Warning = c.why, c.mend, warning
+	o := &k.c.origin
+	p := o.src.Problem(at, o.scrub(c.what))
+	p.Why, p.Mend, p.Warning = o.scrub(c.why), o.scrub(c.mend), warning
 	k.problems = append(k.problems, p)
 }
 
@@ -164,21 +165,12 @@ func (k *checker) settleServer(path string, d *Database) {
 	case d.Server == "" && len(names) > 1:
 		k.fail(at, complaint{what: fmt.Sprintf("%s does not say which server", path), mend: "server: " + strings.Join(names, " or ")})
 	case d.Server != "" && k.c.Servers[d.Server] == nil && len(names) > 0:
-		c := complaint{what: fmt.Sprintf("server %s is not under servers", k.show(at, d.Server)), mend: "servers are " + strings.Join(names, ", ")}
+		c := complaint{what: fmt.Sprintf("server %s is not under servers", quoteKey(d.Server)), mend: "servers are " + strings.Join(names, ", ")}
 		if near := fault.Nearest(d.Server, names); near != "" {
 			c.mend = "did you mean " + near + "?"
 		}
 		k.fail(at, c)
 	}
-}
-
-// show is a value as the file has it, so that nothing from the environment is
-// printed.
-func (k *checker) show(path, value string) string {
-	if raw, ok := k.c.origin.raw[path]; ok {
-		return raw
-	}
-	return quoteKey(value)
 }
 
 func (k *checker) checkUsers() {

@@ -94,7 +94,7 @@ func (k *checker) checkAuth() {
 		k.warn("auth.hba_file", complaint{what: fmt.Sprintf("hba_file is not used with type %s", a.Type), mend: "type: hba"})
 	}
 	if a.CertMap != "" && k.c.loaded.ident != nil && !k.c.loaded.ident.Has(a.CertMap) {
-		k.fail("auth.cert_map", complaint{what: fmt.Sprintf("map %s is not in %s", k.show("auth.cert_map", a.CertMap), k.resolve(a.IdentFile)), mend: "add its lines, or correct the name"})
+		k.fail("auth.cert_map", complaint{what: fmt.Sprintf("map %s is not in %s", quoteKey(a.CertMap), k.resolve(a.IdentFile)), mend: "add its lines, or correct the name"})
 	}
 	if a.CertMap != "" && a.IdentFile == "" {
 		k.fail("auth.cert_map", complaint{what: "cert_map is given without ident_file", mend: "give auth.ident_file"})
@@ -147,7 +147,7 @@ func (k *checker) checkLookups() {
 		}
 		if _, ok := k.c.loaded.secrets[user]; !ok {
 			k.warn(path, complaint{
-				what: fmt.Sprintf("role %s that looks users up has no secret here", k.show(path, user)),
+				what: fmt.Sprintf("role %s that looks users up has no secret here", quoteKey(user)),
 				why:  "its login works only where PostgreSQL trusts it",
 				mend: "auth.password_file, or a line in auth.file",
 			})

@@ -25,7 +25,48 @@ type origin struct {
 	env   func(string) (string, bool)
 	set   map[string][]string // by With
 	spans map[string]span
-	raw   map[string]string // path → text before ${NAME} was replaced
+	refs  []reference
+}
+
+// reference is a text in which ${NAME} was replaced.
+type reference struct{ value, raw string }
+
+// scrub puts ${NAME} back wherever a message would show what it stands for.
+// Values stand between other characters than letters and digits, so that a
+// short one does not spoil every word.
+func (o *origin) scrub(text string) string {
+	for _, r := range o.refs {
+		if r.value == "" || r.value == r.raw || !strings.Contains(text, r.value) {
+			continue
+		}
+		var b strings.Builder
+		rest, before := text, byte(0)
+		for {
+			i := strings.Index(rest, r.value)
+			if i < 0 {
+				break
+			}
+			if i > 0 {
+				before = rest[i-1]
+			}
+			end := i + len(r.value)
+			whole := !wordByte(before) && (end == len(rest) || !wordByte(rest[end]))
+			b.WriteString(rest[:i])
+			if whole || len(r.value) > 3 {
+				b.WriteString(r.raw)
+			} else {
+				b.WriteString(r.value)
+			}
+			before, rest = rest[end-1], rest[end:]
+		}
+		b.WriteString(rest)
+		text = b.String()
+	}
+	return text
+}
+
+func wordByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // decoder fills a Config from nodes by the table.
@@ -221,17 +262,23 @@ func (d *decoder) expand(k *key, n *node, path string) (string, bool) {
 		name, tail, closed := strings.Cut(after, "}")
 		value, ok := d.lookup(name, closed, n)
 		good = good && ok
+		if ok {
+			d.origin.refs = append(d.origin.refs, reference{value, "${" + name + "}"})
+		}
 		b.WriteString(value)
 		rest = tail
+		if b.Len() > longestText {
+			break
+		}
 	}
-	if strings.Contains(b.String(), "\x00") || b.Len() > maxFile {
+	if strings.Contains(b.String(), "\x00") || b.Len() > longestText {
 		d.report(n.place, fmt.Sprintf("%s has a value from the environment that does not fit", path), "", "")
 		return "", false
 	}
 	s := d.origin.spans[path]
 	s.refs = true
 	d.origin.spans[path] = s
-	d.origin.raw[path] = n.text
+	d.origin.refs = append(d.origin.refs, reference{b.String(), n.text})
 	return b.String(), good
 }
 
@@ -246,6 +293,9 @@ func (d *decoder) lookup(name string, closed bool, n *node) (string, bool) {
 	}
 	return value, ok
 }
+
+// longestText is the longest text with ${NAME} replaced.
+const longestText = 64 << 10
 
 func isVariable(name string) bool {
 	for i, c := range []byte(name) {

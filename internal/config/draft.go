@@ -1,19 +1,17 @@
 package config
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // draft is a config being written: values by path, as YAML, emitted in the
 // table's order.
 type draft struct {
 	values map[string]string
 	names  map[string][]string // of a named section, in order
+	taken  map[string]bool     // paths of names
 }
 
 func newDraft() *draft {
-	return &draft{values: map[string]string{}, names: map[string][]string{}}
+	return &draft{values: map[string]string{}, names: map[string][]string{}, taken: map[string]bool{}}
 }
 
 // put sets the key at path to texts, as set would read them.
@@ -43,10 +41,12 @@ func yamlText(text string) string {
 
 // name adds a name to a named section and returns its path.
 func (d *draft) name(section, name string) string {
-	if !slices.Contains(d.names[section], name) {
+	path := join(section, name)
+	if !d.taken[path] {
+		d.taken[path] = true
 		d.names[section] = append(d.names[section], name)
 	}
-	return join(section, name)
+	return path
 }
 
 // yaml writes the draft; sections without a value are left out.

@@ -85,8 +85,10 @@ type importer struct {
 	entries  map[string][]*ini.Line
 	out      *draft
 	notes    []Note
+	said     map[Note]bool
 	problems fault.List
 	servers  map[string]string // host list and port → server name
+	again    map[string]int    // server name → how often it was wanted
 }
 
 func newImporter(lines []ini.Line) *importer {
@@ -96,6 +98,8 @@ func newImporter(lines []ini.Line) *importer {
 		entries:  map[string][]*ini.Line{},
 		out:      newDraft(),
 		servers:  map[string]string{},
+		said:     map[Note]bool{},
+		again:    map[string]int{},
 	}
 }
 
@@ -109,7 +113,8 @@ func (m *importer) note(l *ini.Line, why string) {
 
 // addNote leaves out what was said already: some settings are met at every server.
 func (m *importer) addNote(n Note) {
-	if !slices.Contains(m.notes, n) {
+	if !m.said[n] {
+		m.said[n] = true
 		m.notes = append(m.notes, n)
 	}
 }

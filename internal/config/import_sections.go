@@ -163,16 +163,22 @@ func serverName(host string) string {
 	return name
 }
 
+// freeName is name, with the port or a number after it when it is taken.
 func (m *importer) freeName(name, port string) string {
-	taken := m.out.names["servers"]
-	if !slices.Contains(taken, name) {
+	taken := func(n string) bool { return m.out.taken[join("servers", n)] }
+	if !taken(name) {
 		return name
 	}
 	name += "-" + port
-	for i, first := 2, name; slices.Contains(taken, name); i++ {
-		name = fmt.Sprintf("%s-%d", first, i)
+	if !taken(name) {
+		return name
 	}
-	return name
+	for {
+		m.again[name]++
+		if n := fmt.Sprintf("%s-%d", name, m.again[name]+1); !taken(n) {
+			return n
+		}
+	}
 }
 
 func (c *connection) url() string {

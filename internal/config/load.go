@@ -52,15 +52,15 @@ func parseAll(in input) (c *Config, problems fault.List) {
 	d := &decoder{
 		reader: reader{src: src, anchors: map[string]*node{}},
 		env:    in.env,
-		origin: origin{src: src, text: in.text, env: in.env, set: in.set, spans: map[string]span{}, raw: map[string]string{}},
+		origin: origin{src: src, text: in.text, env: in.env, set: in.set, spans: map[string]span{}},
 	}
 	top := d.read(in.text)
 	if top == nil {
-		return nil, d.problems
+		return nil, d.problems.Shorten()
 	}
 	if top.shape != shapeMap {
 		d.report(top.place, fmt.Sprintf("file holds %s, not keys", top.shape), "", "start from docs/spillway.example.yaml")
-		return nil, d.problems
+		return nil, d.problems.Shorten()
 	}
 	c = &Config{}
 	d.fill(table(), c, top, "")
@@ -75,5 +75,5 @@ func parseAll(in input) (c *Config, problems fault.List) {
 	}
 	problems = append(d.problems, k.problems...)
 	problems.Sort()
-	return c, problems[:min(len(problems), maxProblems)]
+	return c, problems[:min(len(problems), maxProblems)].Shorten()
 }

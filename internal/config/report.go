@@ -103,6 +103,9 @@ func (c *Config) Summary() []Fact {
 	for _, name := range sortedKeys(c.Servers) {
 		facts = append(facts, Fact{"budget " + quoteKey(name), c.budgetSummary(name)})
 	}
+	for i := range facts {
+		facts[i].Value = c.origin.scrub(facts[i].Value)
+	}
 	return facts
 }
 

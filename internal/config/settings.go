@@ -36,6 +36,9 @@ func (c *Config) Settings() []Setting {
 			rows = c.setting(rows, &k, c, defaults, "")
 		}
 	}
+	for i := range rows {
+		rows[i].Value = c.origin.scrub(rows[i].Value)
+	}
 	slices.SortFunc(rows, func(a, b Setting) int { return cmp.Compare(a.Key, b.Key) })
 	return rows
 }
@@ -63,9 +66,6 @@ func (c *Config) setting(rows []Setting, k *key, owner, defaults any, path strin
 		}
 		row.Key, _, _ = strings.Cut(k.peer, ",")
 		row.Value, row.Default = peerValue(k, owner), peerValue(k, defaults)
-	}
-	if raw, ok := c.origin.raw[path]; ok {
-		row.Value = raw
 	}
 	if k.secret && row.Value != "" {
 		row.Value = hiddenValue

@@ -17,9 +17,13 @@ import (
 // from costing more than its size.
 const (
 	maxFile    = 1 << 20
+	maxLine    = 16 << 10
 	maxDepth   = 16
 	maxNodes   = 100_000
 	maxAnchors = 256
+	// The YAML library's cost grows with the square of both.
+	maxItems = 10_000 // of lists written with dashes
+	maxKeys  = 20_000
 )
 
 // shape is what a node is.
@@ -66,6 +70,10 @@ func (r *reader) read(text string) *node {
 		r.report(at, "file is not UTF-8 text", "", "save it as UTF-8")
 		return nil
 	}
+	if line, ok := longLine(text); ok {
+		r.report(fault.Place{Line: line, Column: 1, Width: 1}, fmt.Sprintf("line is longer than %s", formatBytes(maxLine)), "", "break it: one value a line")
+		return nil
+	}
 	tokens := lexer.Tokenize(text)
 	if !r.tokensFit(tokens) {
 		return nil
@@ -88,10 +96,10 @@ func parse(tokens token.Tokens) (file *ast.File, err error) {
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
-// tokensFit refuses what would make the parser recurse without bound, and
-// syntax a config file has no use for.
+// tokensFit refuses what would make the parser recurse or work without bound,
+// and syntax a config file has no use for.
 func (r *reader) tokensFit(tokens token.Tokens) bool {
-	depth, line, entries, anchors := 0, 0, 0, 0
+	depth, line, entries, items, keys, anchors := 0, 0, 0, 0, 0, 0
 	for _, t := range tokens {
 		at := placeOf(t)
 		if at.Line != line {
@@ -104,6 +112,9 @@ func (r *reader) tokensFit(tokens token.Tokens) bool {
 			depth = max(depth-1, 0)
 		case token.SequenceEntryType:
 			entries++
+			items++
+		case token.MappingValueType:
+			keys++
 		case token.AnchorType:
 			anchors++
 		case token.TagType, token.MappingKeyType, token.DirectiveType:
@@ -115,7 +126,26 @@ func (r *reader) tokensFit(tokens token.Tokens) bool {
 			return false
 		}
 	}
+	if items > maxItems || keys > maxKeys {
+		r.report(fault.Place{}, fmt.Sprintf("file holds more than %d keys, or %d values in lists", maxKeys, maxItems), "", "split users into auth.file, and let \"*\" stand for databases")
+		return false
+	}
 	return true
+}
+
+// longLine is the first line too long for the YAML library, whose cost grows
+// with the square of some.
+func longLine(text string) (int, bool) {
+	for number := 1; ; number++ {
+		line, rest, more := strings.Cut(text, "\n")
+		if len(line) > maxLine {
+			return number, true
+		}
+		if !more {
+			return 0, false
+		}
+		text = rest
+	}
 }
 
 func invalidText(text string) (fault.Place, bool) {
@@ -137,7 +167,8 @@ func invalidText(text string) (fault.Place, bool) {
 
 // syntax reports what the YAML library says, in one line and at its place.
 func (r *reader) syntax(err error) {
-	at, message := fault.Place{}, err.Error()
+	var at fault.Place
+	var message string
 	if s, ok := err.(interface {
 		GetToken() *token.Token
 		GetMessage() string
@@ -146,6 +177,8 @@ func (r *reader) syntax(err error) {
 		if t := s.GetToken(); t != nil {
 			at = placeOf(t)
 		}
+	} else {
+		message = err.Error()
 	}
 	message, _, _ = strings.Cut(fault.Mask(message), "\n")
 	mend := "compare the line with docs/spillway.example.yaml"
@@ -293,6 +326,9 @@ func (r *reader) merge(out, from *node, seen map[string]fault.Place) {
 }
 
 func (r *reader) report(at fault.Place, what, why, mend string) {
+	if len(r.problems) > maxProblems {
+		return
+	}
 	p := r.src.Problem(at, what)
 	p.Why, p.Mend = why, mend
 	r.problems = append(r.problems, p)

@@ -141,3 +141,22 @@ func (l List) Split() (errors, warnings List) {
 	}
 	return errors, warnings
 }
+
+// longestClause is what is shown of a clause; names in it may have any length.
+const longestClause = 400
+
+// Shorten cuts clauses that are too long to read, in place, and returns l.
+func (l List) Shorten() List {
+	for i := range l {
+		for _, clause := range []*string{&l[i].What, &l[i].Why, &l[i].Mend} {
+			if len(*clause) <= longestClause {
+				continue
+			}
+			text := []rune(*clause)
+			if len(text) > longestClause {
+				*clause = string(text[:longestClause]) + "…"
+			}
+		}
+	}
+	return l
+}

@@ -1,6 +1,9 @@
 package schedule
 
-import "math/bits"
+import (
+	"math/bits"
+	"time"
+)
 
 // spent is slot-time used, in nanoseconds, by a workload of some share. What fair sharing compares is time/share; it is
 // kept as a fraction, so that the comparison is exact.
@@ -24,15 +27,19 @@ func compare(a, b spent) int {
 	return 1
 }
 
-// atLeast raises a to the time/share of floor: who was away has no claim on what others used meanwhile.
-func (a *spent) atLeast(floor spent) {
-	if compare(*a, floor) >= 0 {
+// memory is for how long the slots a workload holds count against it when it starts to wait. What it used while nobody
+// competed for the same slots is soon forgiven; without a bound an hour alone would be paid for by an hour of waiting.
+const memory = 5 * time.Second
+
+// rejoin sets what counts for a workload that starts to wait holding n slots: at least floor, since who was away has no
+// claim on what others used meanwhile, and at most memory beyond it.
+func (a *spent) rejoin(floor spent, n int) {
+	hi, lo := bits.Mul64(floor.time, a.share)
+	if hi >= floor.share {
 		return
 	}
-	hi, lo := bits.Mul64(floor.time, a.share)
-	if hi < floor.share {
-		a.time, _ = bits.Div64(hi, lo, floor.share)
-	}
+	least, _ := bits.Div64(hi, lo, floor.share)
+	a.time = min(max(a.time, least), least+uint64(n)*uint64(memory))
 }
 
 // startEpoch forgets what everybody used: nobody waits, so nobody is owed anything.

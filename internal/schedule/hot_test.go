@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -129,7 +130,7 @@ func TestLoopsTogether(t *testing.T) {
 			default:
 				send(h.Tick(clock.Add(1), nil))
 				h.Snapshot(clock.Load())
-				time.Sleep(time.Millisecond)
+				runtime.Gosched()
 			}
 		}
 	})

@@ -208,6 +208,30 @@ func TestEqualWorkloadsShareEqually(t *testing.T) {
 	}
 }
 
+// Slot-time used while nobody competed does not have to be paid back by waiting.
+func TestTimeAloneIsForgiven(t *testing.T) {
+	equal := func(name string, share, limit int) WorkloadConfig {
+		return WorkloadConfig{Name: name, Mode: Enforce, Share: share, Limit: limit, Lendable: 1, Borrow: -1}
+	}
+	s := newSim(t, HostConfig{Usable: 10, Workloads: []WorkloadConfig{
+		equal("a", 1, 0), equal("b", 1, 0), equal("pin", 1, 1), equal("idle", 1000, 0),
+	}})
+	p := s.pool(PoolConfig{})
+	s.start(&load{pool: s.pool(PoolConfig{}), workload: "pin", clients: 3, takes: 10 * time.Second}) // somebody waits all the time
+	a := &load{pool: p, workload: "a", clients: 9, takes: 50 * time.Millisecond}
+	s.start(a)
+	s.until(10 * time.Minute)
+	b := &load{pool: p, workload: "b", clients: 20, takes: 50 * time.Millisecond}
+	more := &load{pool: p, workload: "a", clients: 20, takes: 50 * time.Millisecond}
+	s.start(b)
+	s.start(more)
+	a.busy = 0
+	s.until(30 * time.Second)
+	if j := jain(a.busy+more.busy, b.busy); j < 0.95 {
+		t.Fatalf("Jain's index %.3f: %v and %v", j, time.Duration(a.busy+more.busy), time.Duration(b.busy))
+	}
+}
+
 // A guarantee comes back within a second plus one transaction, whatever the borrower runs.
 func TestGuaranteeIsRestored(t *testing.T) {
 	for _, tt := range []struct {

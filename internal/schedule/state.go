@@ -124,7 +124,7 @@ func (h *Host) enqueue(p *Pool, w *Waiter, work *Workload) {
 	}
 	work.touch(h.now)
 	if work.waiting == 0 {
-		work.used.atLeast(h.floor)
+		work.used.rejoin(h.floor, work.inUse)
 	}
 	l := p.lane(work)
 	if l.waiting == 0 {

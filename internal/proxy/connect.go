@@ -136,6 +136,9 @@ func (l *loop) enroll(pl *pool, ss *schedule.Server, k *link) error {
 	if ss.Fit == 0 {
 		pl.welcome.Store(welcomeOf(k.params))
 	}
+	if v, ok := param(k.params, "server_version"); ok {
+		pl.up.version.Store(int64(atoi(v)))
+	}
 	if s.tls != nil {
 		l.decipher(&s.endpoint, nil)
 	}

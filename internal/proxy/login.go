@@ -259,8 +259,9 @@ func (l *loop) startup(c *client, st wire.Startup) {
 		return
 	}
 	pol := l.proxy.policy.Load()
-	if unknown := st.Unrecognized(); st.Minor > newestMinor || st.Minor == 1 || len(unknown) > 0 {
-		st.Minor = negotiated(st.Minor)
+	newest := l.newestFor(pol, &st)
+	if unknown := st.Unrecognized(); st.Minor > newest || st.Minor == 1 || len(unknown) > 0 {
+		st.Minor = min(negotiated(st.Minor), newest)
 		l.send(&c.endpoint, wire.AppendNegotiate(nil, st.Minor, unknown))
 	}
 	lg.startup = st
@@ -282,6 +283,21 @@ func (l *loop) startup(c *client, st wire.Startup) {
 
 // newestMinor is the newest minor version of protocol 3 spoken here.
 const newestMinor = 2
+
+// newestFor is what a client may have: in session mode no more than its server
+// speaks, which is 3.2 from PostgreSQL 18 on.
+func (l *loop) newestFor(pol *ruling, st *wire.Startup) int {
+	user := st.Get("user")
+	name := orString(st.Get("database"), user)
+	d := pol.database(name)
+	if d == nil || pol.mode(d, user) != ModeSession {
+		return newestMinor
+	}
+	if up := l.proxy.pools.upstream(d.Upstream); up != nil && up.version.Load() >= 18 {
+		return newestMinor
+	}
+	return 0
+}
 
 // negotiated: 3.1 was never released.
 func negotiated(minor int) int {

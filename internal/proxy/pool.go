@@ -58,10 +58,11 @@ type poolStats struct {
 
 // upstream is one PostgreSQL with its budget.
 type upstream struct {
-	name  string
-	host  *schedule.Host
-	conf  atomic.Pointer[Upstream]
-	hosts hostChoice
+	name    string
+	host    *schedule.Host
+	conf    atomic.Pointer[Upstream]
+	hosts   hostChoice
+	version atomic.Int64 // major version its servers last reported; 0 = none yet
 }
 
 // registry holds the upstreams and pools all loops share.
@@ -210,6 +211,13 @@ func (r *registry) pool(rul *ruling, d *Database, name, user string) *pool {
 	r.pools[key] = p
 	r.bySched[p.sched] = p
 	return p
+}
+
+// upstream returns one by name; nil when there is none.
+func (r *registry) upstream(name string) *upstream {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.upstreams[name]
 }
 
 // find returns a pool by its schedule side.

@@ -354,7 +354,9 @@ func (l *loop) giveBack(s *server) { l.release(s) }
 
 // abandon takes a server from a client that is gone or lost it. Whatever the
 // server is in the middle of is cancelled, rolled back and reset; then it goes
-// back to the pool. Only a message cut in its middle costs the connection.
+// back to the pool. A message cut in its middle costs the connection, and so
+// does an open transaction in session mode, where the server's process is
+// known to the client and ends with it.
 func (l *loop) abandon(s *server, c *client) {
 	s.client = nil
 	if s.closed {
@@ -366,7 +368,7 @@ func (l *loop) abandon(s *server, c *client) {
 	if s.closed {
 		return
 	}
-	if c.stream > 0 && !c.dropped || s.oneWay || s.fatal || s.sess.Sticky() {
+	if c.sess.Mode == session.Session && !s.sess.Clean() || c.stream > 0 && !c.dropped || s.oneWay || s.fatal || s.sess.Sticky() {
 		if !s.sess.Quiet() {
 			l.sendCancel(s, nil)
 		}

@@ -182,6 +182,7 @@ func (c *Client) Front(s *Server, m Msg, fx *Effects) Action {
 		if s.copyIn {
 			return pass // ignored by the server
 		}
+		s.skipping = false // what follows is answered again
 		return s.extended(op{kind: opSync}, &m)
 	case wire.Flush:
 		return pass

@@ -53,7 +53,7 @@ type Server struct {
 // NewServer returns a server as it is after login with these settings.
 func NewServer(cache *Cache, s Settings) *Server {
 	return &Server{cache: cache, Settings: s, state: wire.Idle,
-		escapes: s.Get("standard_conforming_strings") == "off", foreign: !statement.Lexable(s.Get("client_encoding"))}
+		escapes: s.Get("standard_conforming_strings") == "off", foreign: !statement.Lexable([]byte(s.Get("client_encoding")))}
 }
 
 // Sticky tells that state was left which only closing the server removes.
@@ -359,7 +359,7 @@ func (s *Server) parameter(body []byte) {
 	case "standard_conforming_strings":
 		s.escapes = string(value) == "off"
 	case "client_encoding":
-		s.foreign = !statement.Lexable(string(value))
+		s.foreign = !statement.Lexable(value)
 	}
 }
 

@@ -75,9 +75,8 @@ secret() { # FILE: 24 random bytes as text, made once, for its owner alone
 make_cluster() {
 	[ ! -e "$data/PG_VERSION" ] || return 0
 	say "making a PostgreSQL cluster in $data"
-	# initdb reads the password from a pipe: no file that another account could read.
 	as_owner "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 -E UTF8 --locale=C.UTF-8 \
-		--pwfile=/dev/stdin <"$run/superuser.secret" >"$run/initdb.log" 2>&1 ||
+		--pwfile="$run/superuser.secret" >"$run/initdb.log" 2>&1 ||
 		fail "initdb failed: $(tail -n 5 "$run/initdb.log")"
 }
 
@@ -193,6 +192,7 @@ make -s build
 secret "$run/superuser.secret"
 secret "$run/app.secret"
 secret "$run/spillway.secret"
+[ "$(id -u)" -ne 0 ] || chown postgres "$run/superuser.secret" # initdb reads it
 make_cluster
 trap 'stop_postgres' EXIT
 start_postgres

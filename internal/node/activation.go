@@ -12,51 +12,35 @@ import (
 	"spillway/internal/proxy"
 )
 
-// adminSocket is the FileDescriptorName= of an inherited listener that serves
-// the API and page; every other one serves clients.
-const adminSocket = "admin"
+// inherited are the listeners systemd has opened for clients; the admin address
+// is always opened here.
+type inherited []proxy.Listen
 
-// inherited are the listeners systemd has opened for this process.
-type inherited struct {
-	clients []proxy.Listen
-	admin   net.Listener // nil when there is none
-}
-
-// inheritListeners takes over the sockets of socket activation. The proxy
-// closes those in clients, the caller the one in admin.
+// inheritListeners takes over the sockets of socket activation; the proxy
+// closes them.
 func inheritListeners() (inherited, error) {
 	var found inherited
 	for _, file := range activation.Files(true) {
-		if err := found.add(file); err != nil {
-			return inherited{}, fmt.Errorf("take over socket %q from systemd: %w", file.Name(), err)
+		listen, err := takeListener(file)
+		if err != nil {
+			return nil, fmt.Errorf("take over socket %q from systemd: %w", file.Name(), err)
 		}
+		found = append(found, listen)
 	}
 	return found, nil
 }
 
-func (in *inherited) add(file *os.File) error {
-	if file.Name() == adminSocket {
-		listener, err := net.FileListener(file) // a copy: ours is closed
-		if err != nil {
-			return err
-		}
-		in.admin = listener
-		return file.Close()
-	}
-	// The number outlives the *os.File, whose finalizer would close it.
+// takeListener keeps a copy of the descriptor and closes the file: the number
+// must outlive the *os.File, whose finalizer would close it.
+func takeListener(file *os.File) (proxy.Listen, error) {
 	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return fmt.Errorf("copy descriptor: %w", err)
+		return proxy.Listen{}, fmt.Errorf("copy descriptor: %w", err)
 	}
 	if err := file.Close(); err != nil {
-		return err
+		return proxy.Listen{}, err
 	}
-	listen, err := describeListener(fd)
-	if err != nil {
-		return err
-	}
-	in.clients = append(in.clients, listen)
-	return nil
+	return describeListener(fd)
 }
 
 // describeListener asks the kernel where fd listens.
@@ -89,9 +73,9 @@ func tcpListen(fd int, ip net.IP, port int) proxy.Listen {
 
 // listen returns where clients connect: with sockets from systemd the unit says
 // it alone, as PgBouncer has it, and the configured addresses are not opened.
-func (in *inherited) listen(configured []proxy.Listen) []proxy.Listen {
-	if len(in.clients) == 0 {
+func (in inherited) listen(configured []proxy.Listen) []proxy.Listen {
+	if len(in) == 0 {
 		return configured
 	}
-	return in.clients
+	return in
 }

@@ -145,8 +145,8 @@ func testNode(t *testing.T, change func(*parts)) (*Node, *fakePooler, *fakeSyste
 	setup := &Setup{Policy: new(proxy.Policy)}
 	p := parts{
 		log:      slog.New(slog.DiscardHandler),
-		setLevel: func(string) error { return nil },
-		load:     func() (*Setup, error) { return &Setup{Policy: new(proxy.Policy)}, nil },
+		applyLog: func(LogConfig) error { return nil },
+		load:     func(*Setup) (*Setup, error) { return &Setup{Policy: new(proxy.Policy)}, nil },
 		setup:    setup,
 		pooler:   pooler,
 		system:   &supervisor{send: system.send, clock: func() int64 { return 42 }},

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -26,66 +27,93 @@ type LogConfig struct {
 // closeLogAfter bounds the wait for a blocked log output at the end.
 const closeLogAfter = 2 * time.Second
 
-// journal is the process's log: one logger, a level that a reload may change
-// and a pipe to be closed at the end.
+// journal is the process's log: one logger, whose level and format a reload may
+// change, and a pipe to be closed at the end.
 type journal struct {
 	*slog.Logger
 	level *slog.LevelVar
+	json  *atomic.Bool
 	pipe  *pipe
 }
 
 // openLog makes the logger that writes to out.
 func openLog(out io.Writer, config LogConfig) (*journal, error) {
-	level := new(slog.LevelVar)
-	if err := setLevel(level, config.Level); err != nil {
+	j := &journal{level: new(slog.LevelVar), json: new(atomic.Bool)}
+	if err := j.apply(config); err != nil {
 		return nil, err
 	}
-	format, err := logFormat(out, config.Format)
-	if err != nil {
-		return nil, err
-	}
-	direct := slog.New(format(out))
-	lines := newPipe(out, func(n int) {
+	text := textFormat(out)
+	direct := slog.New(newFormats(out, text, j.json))
+	j.pipe = newPipe(out, func(n int) {
 		direct.Warn("log lines dropped, the reader is too slow", "count", n)
 	})
-	handler := &levelHandler{Handler: newFloodHandler(format(lines), config.PerSecond), level: level}
-	return &journal{Logger: slog.New(handler), level: level, pipe: lines}, nil
+	handler := newFloodHandler(newFormats(j.pipe, text, j.json), config.PerSecond)
+	j.Logger = slog.New(&levelHandler{Handler: handler, level: j.level})
+	return j, nil
+}
+
+// apply changes level and format of what is logged from now on; after an error
+// nothing has changed.
+func (j *journal) apply(config LogConfig) error {
+	level := slog.LevelInfo
+	if config.Level != "" {
+		if err := level.UnmarshalText([]byte(config.Level)); err != nil {
+			return fmt.Errorf("read log level %q: want debug, info, warn or error", config.Level)
+		}
+	}
+	switch config.Format {
+	case "", "text", "json":
+	default:
+		return fmt.Errorf("read log format %q: want text or json", config.Format)
+	}
+	j.level.Set(level)
+	j.json.Store(config.Format == "json")
+	return nil
 }
 
 // Close writes what is still waiting.
 func (j *journal) Close() { j.pipe.Close(closeLogAfter) }
 
-func setLevel(level *slog.LevelVar, name string) error {
-	if name == "" {
-		name = "info"
-	}
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(name)); err != nil {
-		return fmt.Errorf("read log level %q: want debug, info, warn or error", name)
-	}
-	level.Set(l)
-	return nil
+// formats writes each line as JSON or as text, whichever is asked for then.
+type formats struct {
+	text, json slog.Handler
+	asJSON     *atomic.Bool
 }
 
-// logFormat returns the maker of handlers for the named format.
-func logFormat(out io.Writer, name string) (func(io.Writer) slog.Handler, error) {
+func newFormats(w io.Writer, text func(io.Writer) slog.Handler, asJSON *atomic.Bool) *formats {
 	options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: redact}
-	switch name {
-	case "json":
-		return func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }, nil
-	case "", "text":
-	default:
-		return nil, fmt.Errorf("read log format %q: want json or text", name)
+	return &formats{text: text(w), json: slog.NewJSONHandler(w, options), asJSON: asJSON}
+}
+
+func (f *formats) Enabled(context.Context, slog.Level) bool { return true }
+
+func (f *formats) Handle(ctx context.Context, r slog.Record) error {
+	if f.asJSON.Load() {
+		return f.json.Handle(ctx, r)
 	}
+	return f.text.Handle(ctx, r)
+}
+
+func (f *formats) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &formats{text: f.text.WithAttrs(attrs), json: f.json.WithAttrs(attrs), asJSON: f.asJSON}
+}
+
+func (f *formats) WithGroup(name string) slog.Handler {
+	return &formats{text: f.text.WithGroup(name), json: f.json.WithGroup(name), asJSON: f.asJSON}
+}
+
+// textFormat is text for a person: in colours where out is a terminal.
+func textFormat(out io.Writer) func(io.Writer) slog.Handler {
 	if !isTerminal(out) {
-		return func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }, nil
+		options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: redact}
+		return func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
 	}
 	return func(w io.Writer) slog.Handler {
 		return tint.NewHandler(w, &tint.Options{
-			Level: options.Level, ReplaceAttr: redact,
+			Level: slog.LevelDebug, ReplaceAttr: redact,
 			TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "",
 		})
-	}, nil
+	}
 }
 
 // isTerminal reports whether w is a terminal.

@@ -41,16 +41,36 @@ func TestLogLevelChanges(t *testing.T) {
 	lines := logLines(t, LogConfig{Level: "warn"}, func(log *journal) {
 		log.Info("unseen")
 		log.Warn("seen")
-		if err := setLevel(log.level, "debug"); err != nil {
+		if err := log.apply(LogConfig{Level: "debug", Format: "json"}); err != nil {
 			t.Error(err)
 		}
 		log.With("a", 1).WithGroup("g").Debug("seen too", "b", 2)
-		if err := setLevel(log.level, "loud"); err == nil {
-			t.Error("an unknown level is accepted")
+		if log.apply(LogConfig{Level: "loud"}) == nil || log.apply(LogConfig{Level: "error", Format: "xml"}) == nil {
+			t.Error("an unknown level or format is accepted")
 		}
+		log.Debug("and this")
 	})
-	if len(lines) != 2 || lines[0]["msg"] != "seen" || lines[1]["msg"] != "seen too" {
+	if len(lines) != 3 || lines[0]["msg"] != "seen" || lines[1]["msg"] != "seen too" || lines[2]["msg"] != "and this" {
 		t.Errorf("lines %v", lines)
+	}
+}
+
+func TestLogFormatChanges(t *testing.T) {
+	var out bytes.Buffer
+	log, err := openLog(&out, LogConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := log.With("a", 1)
+	with.Info("one")
+	if err := log.apply(LogConfig{Format: "json"}); err != nil {
+		t.Fatal(err)
+	}
+	with.WithGroup("g").Info("two", "b", 2)
+	log.Close()
+	first, second, _ := strings.Cut(out.String(), "\n")
+	if !strings.HasSuffix(first, "level=INFO msg=one a=1") || !strings.Contains(second, `"msg":"two","a":1,"g":{"b":2}`) {
+		t.Errorf("the log is\n%s", out.String())
 	}
 }
 

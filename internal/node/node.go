@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"spillway/internal/config"
 	"spillway/internal/proxy"
 )
 
@@ -32,22 +33,24 @@ type Setup struct {
 	Policy   *proxy.Policy
 	Log      LogConfig
 	Shutdown time.Duration // drain deadline; 0 = wait for ever
-	// DrainDelay is how long readiness fails before clients are turned away.
-	DrainDelay time.Duration
-	// Restart lists what differs from the setup the node started with and
-	// holds only after a restart, as "setting: why".
-	Restart []string
+
+	Changed []string // paths of keys that differ from the setup before it
+	Restart []string // those of them that hold only after a restart
+
+	config *config.Config // nil in tests of the process alone
 }
 
 // parts is what a node runs; serve.go makes the real ones, tests fakes.
 type parts struct {
 	log      *slog.Logger
-	setLevel func(name string) error
-	load     func() (*Setup, error)
+	applyLog func(LogConfig) error
+	load     func(before *Setup) (*Setup, error)
 	setup    *Setup // what the node starts with
 	pooler   pooler
 	services []service // started after the pooler, in order
 	system   *supervisor
+	// drainDelay is how long readiness fails before clients are turned away.
+	drainDelay time.Duration
 }
 
 // phase is where a node is in its life.
@@ -142,7 +145,7 @@ func (n *Node) Drain(ctx context.Context) error {
 		phase(n.phase.Load()) != phaseDraining {
 		return nil
 	}
-	delay := time.NewTimer(n.setupNow().DrainDelay)
+	delay := time.NewTimer(n.drainDelay)
 	defer delay.Stop()
 	select {
 	case <-delay.C:

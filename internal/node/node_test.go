@@ -105,17 +105,17 @@ func TestStartStopStress(t *testing.T) {
 }
 
 func TestReloadGood(t *testing.T) {
-	next := &Setup{Policy: new(proxy.Policy), Log: LogConfig{Level: "debug"}, Restart: []string{"listen: opened at start"}}
+	next := &Setup{Policy: new(proxy.Policy), Log: LogConfig{Level: "debug"}, Restart: []string{"listen"}}
 	level := ""
 	n, pooler, system := testNode(t, func(p *parts) {
-		p.load = func() (*Setup, error) { return next, nil }
-		p.setLevel = func(name string) error { level = name; return nil }
+		p.load = func(*Setup) (*Setup, error) { return next, nil }
+		p.applyLog = func(c LogConfig) error { level = c.Level; return nil }
 	})
 	if err := n.Start(); err != nil {
 		t.Fatal(err)
 	}
 	restart, err := n.Reload()
-	if err != nil || !slices.Equal(restart, next.Restart) {
+	if err != nil || !slices.Equal(restart, []string{"listen holds after a restart"}) {
 		t.Fatalf("reload answered %v, %v", restart, err)
 	}
 	if pooler.policy != next.Policy || level != "debug" {
@@ -139,9 +139,9 @@ func TestReloadGood(t *testing.T) {
 func TestReloadBadChangesNothing(t *testing.T) {
 	bad := errors.New("spillway.yaml:3:7: unknown key \"pol_mode\"\n  3 | pol_mode: x\n      ^")
 	tests := map[string]func(*parts, *fakePooler){
-		"file":   func(p *parts, _ *fakePooler) { p.load = func() (*Setup, error) { return nil, bad } },
+		"file":   func(p *parts, _ *fakePooler) { p.load = func(*Setup) (*Setup, error) { return nil, bad } },
 		"policy": func(_ *parts, f *fakePooler) { f.failApply = bad },
-		"level":  func(p *parts, _ *fakePooler) { p.setLevel = func(string) error { return bad } },
+		"level":  func(p *parts, _ *fakePooler) { p.applyLog = func(LogConfig) error { return bad } },
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestSignals(t *testing.T) {
 func TestDrainOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, pooler, system := testNode(t, func(p *parts) {
-			p.setup.DrainDelay, p.setup.Shutdown = 5*time.Second, 2*time.Minute
+			p.drainDelay, p.setup.Shutdown = 5*time.Second, 2*time.Minute
 		})
 		signals, ended := runNode(t, n)
 		synctest.Wait()

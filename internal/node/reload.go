@@ -1,14 +1,21 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"spillway/internal/config"
 )
+
+// errNoConfig answers SET in a node that was not made from a file.
+var errNoConfig = errors.New("there is no config to change")
 
 // Reload reads the config file again and applies what can change while running.
 // It returns what needs a restart. A file with an error changes nothing; the
-// error is the file's, with its line and caret.
+// error is the file's, with its line and caret. Whoever asks is answered, and
+// the log tells in any case: a reload is a transition of the process.
 func (n *Node) Reload() (restart []string, err error) {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
@@ -16,37 +23,64 @@ func (n *Node) Reload() (restart []string, err error) {
 		return nil, errNotRunning
 	}
 	n.tell(n.system.Reloading())
-	restart, err = n.applyFile()
+	next, err := n.load(n.setupNow())
+	if err == nil {
+		err = n.apply(next)
+	}
 	n.mu.Lock()
 	n.reload = reloadFact{at: time.Now(), err: err}
 	n.mu.Unlock()
-	status := "config reloaded"
 	if err != nil {
-		status = "config NOT reloaded: " + firstLine(err.Error())
+		n.tell(n.system.Ready("config NOT reloaded: " + firstLine(err.Error())))
+		n.log.Error("config not reloaded, the one before it stays in force", "error", err, "problems", longText(err))
+		return nil, err
 	}
-	n.tell(n.system.Ready(status))
-	return restart, err
+	n.tell(n.system.Ready("config reloaded"))
+	n.log.Info("config reloaded", "changed", strings.Join(next.Changed, " "))
+	if len(next.Restart) > 0 {
+		n.log.Warn("some changes need a restart", "keys", strings.Join(next.Restart, " "))
+	}
+	return restartNotes(next.Restart), nil
 }
 
-// applyFile loads and applies; the caller holds reloading.
-func (n *Node) applyFile() ([]string, error) {
-	next, err := n.load()
-	if err != nil {
-		return nil, err
+// set changes one key of the running config, until the next reload.
+func (n *Node) set(key, value string) error {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	if n.phase.Load() != int32(phaseRunning) {
+		return errNotRunning
 	}
-	before := n.setupNow().Log.Level
-	if err := n.setLevel(next.Log.Level); err != nil {
-		return nil, err
+	before := n.setupNow()
+	if before.config == nil {
+		return errNoConfig
+	}
+	changed, err := before.config.With(key, value)
+	if err != nil {
+		return err
+	}
+	if err := n.apply(setupOf(changed, before)); err != nil {
+		return err
+	}
+	n.log.Info("setting changed until the next reload", "key", key)
+	return nil
+}
+
+// apply puts a setup in force; the caller holds reloading. After an error
+// nothing has changed.
+func (n *Node) apply(next *Setup) error {
+	before := n.setupNow().Log
+	if err := n.applyLog(next.Log); err != nil {
+		return err
 	}
 	if err := n.pooler.Apply(next.Policy); err != nil {
-		// The level was valid before; only the proxy's word counts here.
-		_ = n.setLevel(before)
-		return nil, fmt.Errorf("apply policy: %w", err)
+		// What was in force is valid; only the proxy's word counts here.
+		_ = n.applyLog(before)
+		return fmt.Errorf("apply policy: %w", err)
 	}
 	n.mu.Lock()
 	n.current = next
 	n.mu.Unlock()
-	return next.Restart, nil
+	return nil
 }
 
 // LastReload tells when the config was last read and whether that failed.
@@ -56,17 +90,39 @@ func (n *Node) LastReload() (at time.Time, err error) {
 	return n.reload.at, n.reload.err
 }
 
-// reloadAndLog is Reload for callers that have nobody to answer to.
-func (n *Node) reloadAndLog() {
-	restart, err := n.Reload()
-	if err != nil {
-		n.log.Error("config not reloaded, the old one stays in force", "error", err)
-		return
+// linesPerSecond is how many equal log lines pass a second.
+const linesPerSecond = 20
+
+// setupOf is what a node obeys of a config. before is the setup in force, nil
+// at the start.
+func setupOf(c *config.Config, before *Setup) *Setup {
+	s := &Setup{
+		Policy:   c.Policy(),
+		Log:      LogConfig{Level: c.Log.Level, Format: c.Log.Format, PerSecond: linesPerSecond},
+		Shutdown: c.Timeouts.Shutdown,
+		config:   c,
 	}
-	n.log.Info("config reloaded")
-	if len(restart) > 0 {
-		n.log.Warn("some changes need a restart", "settings", strings.Join(restart, "; "))
+	if before != nil && before.config != nil {
+		s.Changed, _ = config.Diff(before.config, c)
 	}
+	return s
+}
+
+func restartNotes(keys []string) []string {
+	notes := make([]string, len(keys))
+	for i, key := range keys {
+		notes[i] = key + " holds after a restart"
+	}
+	return notes
+}
+
+// longText is an error with its source lines and carets, where it has them.
+func longText(err error) string {
+	var long interface{ Text() string }
+	if errors.As(err, &long) {
+		return long.Text()
+	}
+	return ""
 }
 
 func firstLine(text string) string {

@@ -156,7 +156,7 @@ func (c *control) translate(sig os.Signal) request {
 func (n *Node) act(c *control, r request, by string) (stop bool) {
 	switch r {
 	case askReload:
-		n.reloadAndLog()
+		_, _ = n.Reload() // it has logged what happened
 	case askPause:
 		n.beginPause(c)
 	case askResume:

@@ -3,10 +3,10 @@ package statement
 // attendSet reads the words between SET and the name of the parameter. Each of
 // LOCAL, SESSION, TRANSACTION, CONSTRAINTS and ROLE may also be (the beginning
 // of) the name.
-func (s *Scanner) attendSet(k keyword) {
+func (s *Scanner) attendSet(k keyword, w []byte) {
 	switch s.stage {
 	case stageSet:
-		s.attendSetName(k)
+		s.attendSetName(k, w)
 	case stageSetLocal, stageSetTransaction:
 		if s.assigns(k) {
 			s.current |= Set
@@ -15,7 +15,7 @@ func (s *Scanner) attendSet(k keyword) {
 		}
 		s.stage = stageSetRest
 	case stageSetSession:
-		s.attendSetSession(k)
+		s.attendSetSession(k, w)
 	case stageSetRole:
 		if s.token == tokenDot {
 			s.current |= Set
@@ -29,9 +29,9 @@ func (s *Scanner) assigns(k keyword) bool {
 	return s.token == tokenDot || s.token == tokenOperator || k == kwTo
 }
 
-func (s *Scanner) attendSetName(k keyword) {
+func (s *Scanner) attendSetName(k keyword, w []byte) {
 	if s.token == tokenQuoted {
-		if e := findWord(s.name[:s.nameLen]); e != nil && (e.id == kwRole || e.id == kwSessionAuthorization) {
+		if e := findWord(w); e != nil && (e.id == kwRole || e.id == kwSessionAuthorization) {
 			s.current |= SetRole
 		}
 	}
@@ -53,7 +53,7 @@ func (s *Scanner) attendSetName(k keyword) {
 	}
 }
 
-func (s *Scanner) attendSetSession(k keyword) {
+func (s *Scanner) attendSetSession(k keyword, w []byte) {
 	switch {
 	case k == kwAuthorization, k == kwSession:
 		s.current |= SetRole
@@ -62,7 +62,7 @@ func (s *Scanner) attendSetSession(k keyword) {
 		s.current |= Set
 		s.stage = stageSetRest
 	default:
-		s.attendSetName(k)
+		s.attendSetName(k, w)
 		if s.stage == stageSetTransaction || s.stage == stageSetLocal { // a parameter's name
 			s.current |= Set
 			s.stage = stageSetRest
@@ -71,9 +71,9 @@ func (s *Scanner) attendSetSession(k keyword) {
 }
 
 // attendReset reads the name after RESET.
-func (s *Scanner) attendReset(k keyword) {
+func (s *Scanner) attendReset(k keyword, w []byte) {
 	if s.token == tokenQuoted {
-		if e := findWord(s.name[:s.nameLen]); e != nil {
+		if e := findWord(w); e != nil {
 			k = e.id
 		}
 	}

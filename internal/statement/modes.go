@@ -193,7 +193,7 @@ func (s *Scanner) identRest(p []byte, i int) int {
 			s.addName(c)
 		case s.mode == modeIdentEnd:
 			s.mode = modeText
-			s.quoted()
+			s.quoted(s.name[:s.nameLen])
 			return i
 		case c == '"':
 			s.mode = modeIdentEnd

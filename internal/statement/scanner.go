@@ -112,7 +112,7 @@ func (s *Scanner) Finish() Effect {
 	case modeWord:
 		s.word(s.name[:s.nameLen])
 	case modeIdentEnd:
-		s.quoted()
+		s.quoted(s.name[:s.nameLen])
 	case modeDash, modeSlash:
 		s.operator()
 	case modeText, modeLine, modeReopen, modeReopenDash, modeReopenLine, modeParameter, modeNul:
@@ -188,11 +188,39 @@ func (s *Scanner) text(p []byte, i int) int {
 			if i = s.stringRest(p, i); s.mode != modeText {
 				return i
 			}
+		case classIdent:
+			n := s.wholeIdent(p[i+1:])
+			if n < 0 {
+				return s.special(p, i)
+			}
+			s.nameAt, s.nameEnd = i+1, i+1+n
+			s.quoted(p[i+1 : i+1+n])
+			i += n + 2
 		default:
 			return s.special(p, i)
 		}
 	}
 	return i
+}
+
+// wholeIdent gives the length of the quoted name at the beginning of p if it
+// can be taken from there as it is, and -1 otherwise.
+func (s *Scanner) wholeIdent(p []byte) int {
+	if s.token == tokenOperator && s.lastOperator == '&' { // may be U&"…"
+		return -1
+	}
+	for i, c := range p {
+		if c == '"' {
+			if i+1 == len(p) || p[i+1] == '"' || i > maxName {
+				return -1
+			}
+			return i
+		}
+		if c == 0 {
+			break
+		}
+	}
+	return -1
 }
 
 // special begins the tokens that have a mode of their own.

@@ -32,8 +32,9 @@ const (
 	stageSkip                            // where nothing matters any more
 )
 
-// attend takes the last token in a stage before stageQuery.
-func (s *Scanner) attend() {
+// attend takes the last token in a stage before stageQuery; w is its text if it
+// is a name without a qualifier.
+func (s *Scanner) attend(w []byte) {
 	k := kwNone
 	if s.token.kind() == tokenName {
 		k = s.token.word()
@@ -42,9 +43,9 @@ func (s *Scanner) attend() {
 	case stageStart:
 		s.begin(k)
 	case stageSet, stageSetLocal, stageSetSession, stageSetTransaction, stageSetRole:
-		s.attendSet(k)
+		s.attendSet(k, w)
 	case stageReset:
-		s.attendReset(k)
+		s.attendReset(k, w)
 	case stageDiscard:
 		s.attendDiscard(k)
 	case stageDeallocate:

@@ -81,7 +81,7 @@ func (s *Scanner) word(w []byte) {
 			s.heedSettings()
 		}
 		if s.stage < stageQuery {
-			s.attend()
+			s.attend(nil)
 		}
 		return
 	}
@@ -103,17 +103,17 @@ func (s *Scanner) word(w []byte) {
 	}
 }
 
-// quoted takes the quoted name that is kept.
-func (s *Scanner) quoted() {
+// quoted takes a quoted name; w is what is between the quotes.
+func (s *Scanner) quoted(w []byte) {
 	if s.token != tokenDot {
 		s.before, s.qualifier = s.token, qualifierNone
 	}
 	s.token = tokenQuoted
-	if s.qualifier != qualifierOther && (string(s.name[:s.nameLen]) == settingsView || s.nameOdd) {
+	if s.qualifier != qualifierOther && (string(w) == settingsView || s.odd()) {
 		s.heedSettings()
 	}
 	if s.stage < stageQuery {
-		s.attendName(s.name[:s.nameLen])
+		s.attendName(w)
 	}
 }
 
@@ -121,7 +121,7 @@ func (s *Scanner) attendName(w []byte) {
 	if s.watch && s.mayNameTemp(w) {
 		s.current |= Temp
 	}
-	s.attend()
+	s.attend(w)
 }
 
 // mayNameTemp says whether w, the last name, is pg_temp, pg_temp_3 or the like,
@@ -146,7 +146,7 @@ func (s *Scanner) heedSettings() {
 func (s *Scanner) operand() {
 	s.token = tokenOperand
 	if s.stage < stageQuery {
-		s.attend()
+		s.attend(nil)
 	}
 }
 
@@ -158,7 +158,7 @@ func (s *Scanner) operatorByte(c byte) {
 	s.lastOperator = c
 	s.token = tokenOperator
 	if s.stage < stageQuery {
-		s.attend()
+		s.attend(nil)
 	}
 }
 
@@ -181,7 +181,7 @@ func (s *Scanner) dot(chunk []byte) {
 	}
 	s.token = tokenDot
 	if s.stage < stageQuery {
-		s.attend()
+		s.attend(nil)
 	}
 }
 
@@ -201,7 +201,7 @@ func (s *Scanner) comma() {
 	}
 	s.token = tokenComma
 	if s.stage < stageQuery {
-		s.attend()
+		s.attend(nil)
 	}
 }
 
@@ -223,7 +223,7 @@ func (s *Scanner) open(chunk []byte) {
 	}
 	s.token = tokenOpen
 	if s.stage < stageQuery {
-		s.attend()
+		s.attend(nil)
 	}
 }
 
@@ -239,7 +239,7 @@ func (s *Scanner) close() {
 		s.depth--
 	}
 	if s.stage < stageQuery {
-		s.attend()
+		s.attend(nil)
 	}
 }
 

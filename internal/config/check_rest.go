@@ -84,7 +84,7 @@ func (k *checker) checkAuth() {
 	}
 	switch a.Type {
 	case "hba":
-		k.need("auth.hba_file", a.HBAFile, "type hba has no hba_file", "hba_file: pg_hba.conf")
+		k.need("auth.type", a.HBAFile, "type hba has no hba_file", "hba_file: pg_hba.conf")
 	case "cert":
 		k.checkCert()
 	case "scram-sha-256", "md5", "plain":

@@ -18,6 +18,14 @@ type span struct {
 	broken     bool // already reported
 }
 
+// spanOf points at the value, or at the key of what holds keys itself.
+func spanOf(e entry) span {
+	if e.value.shape == shapeMap || e.value.shape == shapeNull {
+		return span{key: e.place, value: e.place}
+	}
+	return span{key: e.place, value: e.value.place}
+}
+
 // origin remembers where a Config comes from, by path (servers.main.url).
 type origin struct {
 	src   *fault.Source
@@ -110,7 +118,11 @@ func (d *decoder) fillDefault(k *key, owner any) {
 }
 
 func (d *decoder) key(k *key, owner any, e entry, path string) {
-	d.origin.spans[path] = span{key: e.place, value: e.value.place}
+	d.origin.spans[path] = spanOf(e)
+	if e.value.broken {
+		d.markBroken(path)
+		return
+	}
 	switch k.kind {
 	case kindSection:
 		if d.wantMap(k, e) {
@@ -129,7 +141,7 @@ func (d *decoder) key(k *key, owner any, e entry, path string) {
 func (d *decoder) children(k *key, owner any, n *node, path string) {
 	for _, e := range n.entries {
 		sub := join(path, e.name)
-		d.origin.spans[sub] = span{key: e.place, value: e.value.place}
+		d.origin.spans[sub] = spanOf(e)
 		if e.name == "" || len(e.name) > 256 {
 			d.report(e.place, fmt.Sprintf("a name under %s is empty or longer than 256 bytes", k.name), "", "give it a short name")
 			continue

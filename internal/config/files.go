@@ -59,7 +59,7 @@ func fileComplaint(full string, err error) complaint {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	c := complaint{what: fmt.Sprintf("read %s: %v", full, err)}
+	c := complaint{what: fmt.Sprintf("read %s: %v", full, err), mend: "name a file of the right kind"}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		c.mend = "create it, or correct the path; relative ones start at the config file's folder"

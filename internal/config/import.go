@@ -105,7 +105,9 @@ func newImporter(lines []ini.Line) *importer {
 
 func (m *importer) note(l *ini.Line, why string) {
 	setting := l.Key
-	if l.Section != "pgbouncer" {
+	if l.Header {
+		setting = "[" + l.Section + "]"
+	} else if l.Section != "pgbouncer" {
 		setting = l.Section + " " + quoteKey(l.Key)
 	}
 	m.addNote(Note{File: l.Source.Name, Line: l.KeyAt.Line, Setting: setting, Why: why})

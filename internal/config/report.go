@@ -1,8 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -22,15 +22,16 @@ type Fact struct{ Name, Value string }
 
 // Check reads, decodes and checks the file at path as Load does.
 func Check(path string) Report {
-	c, err := Load(path)
-	var problems Problems
-	switch {
-	case errors.As(err, &problems):
-		return Report{Path: path, Problems: problems}
-	case err != nil:
-		return Report{Path: path, failed: err}
+	text, err := readBounded(path, maxFile)
+	if err != nil {
+		return Report{Path: path, failed: fmt.Errorf("read config: %w", err)}
 	}
-	return Report{Path: path, Problems: c.warnings, Summary: c.Summary()}
+	c, problems := parseAll(input{name: path, text: string(text), env: os.LookupEnv})
+	r := Report{Path: path, Problems: problems}
+	if r.OK() {
+		r.Summary = c.Summary()
+	}
+	return r
 }
 
 // OK reports whether Load would take the file.

@@ -42,6 +42,7 @@ type node struct {
 	place   fault.Place
 	text    string // scalar: as written, quotes resolved, ${} not
 	quoted  bool
+	broken  bool // already reported
 	entries []entry
 	items   []*node
 }
@@ -273,7 +274,7 @@ func (r *reader) alias(a *ast.AliasNode) *node {
 		at.Width += len(name)
 	}
 	r.report(at, "alias stands for nothing", "", "name an anchor (&name) above it")
-	return &node{place: at}
+	return &node{place: at, broken: true}
 }
 
 // mapping fills out's entries, merged ones (<<) after the file's own.

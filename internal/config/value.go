@@ -34,6 +34,7 @@ func parseDuration(text string) (time.Duration, error) {
 	if text == "0" {
 		return 0, nil
 	}
+	bad := &complaint{what: fmt.Sprintf("%q is not a duration", text), mend: "write a number and a unit: 250ms, 60s, 5m, 1h, 7d"}
 	if isDigits(text) {
 		return 0, &complaint{
 			what: fmt.Sprintf("duration %s has no unit", text),
@@ -47,10 +48,10 @@ func parseDuration(text string) (time.Duration, error) {
 		days, text = time.Duration(count)*24*time.Hour, rest
 	}
 	var d time.Duration
-	if text != "" {
+	if text != "" || whole == "" {
 		var err error
-		if d, err = time.ParseDuration(text); err != nil {
-			return 0, &complaint{what: fmt.Sprintf("%q is not a duration", whole), mend: "write a number and a unit: 250ms, 60s, 5m, 1h, 7d"}
+		if d, err = time.ParseDuration(text); err != nil || days > 0 && !isDigits(text[:1]) {
+			return 0, bad
 		}
 	}
 	switch d += days; {

@@ -34,7 +34,7 @@ func (s *Source) Line(n int) string {
 // What may be a secret: the value after a name that sounds like one, the
 // password of a URL, and the verifiers PostgreSQL keeps. Over-masking is cheap.
 var (
-	namedSecret = regexp.MustCompile(`(?i)(pas+w\w*|pwd|secret\w*|token|api_?key)(["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,}\]&]+)`)
+	namedSecret = regexp.MustCompile(`(?i)(pas+w\w*|pwd|secret\w*|token|api_?key)(["']?\s*[:=]\s*)(\$\{[^}]*\}|"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|[^\s,}\]&]+)`)
 	urlSecret   = regexp.MustCompile(`(://[^:@/\s]*:)([^@\s]*)(@)`)
 	verifier    = regexp.MustCompile(`SCRAM-SHA-256\$[^\s"']*|md5[0-9a-fA-F]{32}`)
 	reference   = regexp.MustCompile(`^["']?\$\{[^}]*\}["']?$`)

@@ -98,6 +98,8 @@ func selectedValue(expression []token, version string) *plan {
 		return constant(columnOf("current_database", oidText), selectTag, text("pgbouncer"))
 	case "current_schema", "current_schema()":
 		return constant(columnOf("current_schema", oidText), selectTag, text("public"))
+	case "pg_advisory_unlock_all()": // asyncpg, when a connection goes back to its pool
+		return constant(columnOf("pg_advisory_unlock_all", oidText), selectTag, text(""))
 	case "pg_is_in_recovery()":
 		return constant(columnOf("pg_is_in_recovery", oidBool), selectTag, yes(false))
 	}

@@ -281,6 +281,8 @@ func TestStartUpQueries(t *testing.T) {
 		{"SET TIME ZONE 'UTC'", "notice   00000 SET ignored\ncomplete SET\nready    I\n"},
 		{"SET extra_float_digits = 3", "notice   00000 SET ignored\ncomplete SET\nready    I\n"},
 		{"SET application_name = 'psql'", "notice   00000 SET ignored\ncomplete SET\nready    I\n"},
+		{"SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;", "columns  pg_advisory_unlock_all:text\nrow      \n" +
+			"complete SELECT 1\ncomplete CLOSE CURSOR ALL\ncomplete UNLISTEN\ncomplete RESET\nready    I\n"},
 		{"DISCARD ALL", "complete DISCARD ALL\nready    I\n"},
 		{"DEALLOCATE ALL", "complete DEALLOCATE\nready    I\n"},
 		{"RESET ALL", "complete RESET\nready    I\n"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -88,11 +89,13 @@ type importer struct {
 	said     map[Note]bool
 	problems fault.List
 	servers  map[string]string // host list and port → server name
+	rows     map[string]*key   // the table outside named sections, by path
+	homes    map[string]string // PgBouncer's setting → path in rows
 	again    map[string]int    // server name → how often it was wanted
 }
 
 func newImporter(lines []ini.Line) *importer {
-	return &importer{
+	m := &importer{
 		lines:    lines,
 		settings: map[string]*ini.Line{},
 		entries:  map[string][]*ini.Line{},
@@ -100,7 +103,21 @@ func newImporter(lines []ini.Line) *importer {
 		servers:  map[string]string{},
 		said:     map[Note]bool{},
 		again:    map[string]int{},
+		rows:     map[string]*key{},
+		homes:    map[string]string{},
 	}
+	walk(table(), "", func(path string, k *key) {
+		if k.kind == kindSection || k.kind == kindNamed || strings.Contains(path, ".NAME.") {
+			return
+		}
+		m.rows[path] = k
+		for _, peer := range strings.Split(k.peer, ", ") {
+			if _, ok := m.homes[peer]; !ok && peer != "" {
+				m.homes[peer] = path
+			}
+		}
+	})
+	return m
 }
 
 func (m *importer) note(l *ini.Line, why string) {
@@ -125,7 +142,8 @@ func (m *importer) fail(l *ini.Line, err error) { m.failAt(l.Problem(""), err) }
 
 func (m *importer) failAt(p fault.Problem, err error) {
 	p.What = err.Error()
-	if c, ok := err.(*complaint); ok {
+	var c *complaint
+	if errors.As(err, &c) {
 		p.Why, p.Mend = c.why, c.mend
 	}
 	m.problems = append(m.problems, p)
@@ -187,8 +205,7 @@ func (m *importer) setting(name, fallback string) string {
 
 // put writes a text to a key of the table outside named sections.
 func (m *importer) put(path string, texts ...string) {
-	k, _ := (&Config{}).lookup(path)
-	m.out.put(path, k, texts...)
+	m.out.put(path, m.rows[path], texts...)
 }
 
 func (m *importer) peers() {

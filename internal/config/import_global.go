@@ -38,7 +38,8 @@ func (m *importer) global() {
 
 // fromTable writes a setting that the table has a counterpart of.
 func (m *importer) fromTable(l *ini.Line) {
-	path, k := counterpart(l.Key)
+	path := m.homes[l.Key]
+	k := m.rows[path]
 	if k == nil {
 		m.unknown(l)
 		return
@@ -57,16 +58,6 @@ func (m *importer) fromTable(l *ini.Line) {
 	m.out.put(path, k, texts...)
 }
 
-// counterpart is the key outside named sections that is PgBouncer's setting.
-func counterpart(name string) (path string, found *key) {
-	walk(table(), "", func(p string, k *key) {
-		if found == nil && k.kind != kindSection && k.kind != kindNamed && !strings.Contains(p, ".NAME.") && isPeer(k, name) {
-			path, found = p, k
-		}
-	})
-	return path, found
-}
-
 // tryValue tells whether a key takes texts, without a Config to put them in.
 func tryValue(k *key, texts []string) error {
 	if len(k.oneOf) > 0 {
@@ -80,10 +71,8 @@ func tryValue(k *key, texts []string) error {
 }
 
 func (m *importer) unknown(l *ini.Line) {
-	var names []string
-	walk(table(), "", func(_ string, k *key) { names = append(names, strings.Split(k.peer, ", ")...) })
 	why := "not a setting of PgBouncer; left out"
-	if near := fault.Nearest(l.Key, append(names, sortedKeys(leftOut())...)); near != "" {
+	if near := fault.Nearest(l.Key, append(sortedKeys(m.homes), sortedKeys(leftOut())...)); near != "" {
 		why += "; did you mean " + near + "?"
 	}
 	m.note(l, why)
@@ -152,7 +141,7 @@ func (m *importer) customSettings() map[string]func(*ini.Line) {
 }
 
 func (m *importer) authType(l *ini.Line) {
-	k, _ := (&Config{}).lookup("auth.type")
+	k := m.rows["auth.type"]
 	switch {
 	case l.Value == "pam" || l.Value == "ldap":
 		m.fail(l, &complaint{what: "auth_type " + l.Value + " has no counterpart", why: "letting clients in any other way would be a guess", mend: "scram-sha-256 with auth_file or auth_user, cert, or hba"})

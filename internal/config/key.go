@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -170,7 +171,8 @@ func (k *key) parseCount(text string) (int, error) {
 		return 0, nil
 	}
 	n, err := parseCount(text)
-	if c, ok := err.(*complaint); ok && k.auto {
+	var c *complaint
+	if errors.As(err, &c) && k.auto {
 		c.mend = "write a whole number, or auto"
 	}
 	if err == nil && n < k.atLeast {

@@ -239,3 +239,10 @@ func TestAliases(t *testing.T) {
 		t.Errorf("alias %+v", got)
 	}
 }
+
+func TestMergeOfNothing(t *testing.T) {
+	problems := problemsOf(t, server+"databases: {a: {<<: 5}}")
+	if len(problems) != 1 || !strings.Contains(problems[0].What, "<< merges what holds no keys") {
+		t.Errorf("problems:\n%s", problems.Text())
+	}
+}

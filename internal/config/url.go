@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -222,7 +223,8 @@ func urlParameters() []string {
 }
 
 func mendOf(err error) string {
-	if c, ok := err.(*complaint); ok {
+	var c *complaint
+	if errors.As(err, &c) {
 		return c.mend
 	}
 	return ""

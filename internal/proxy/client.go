@@ -44,6 +44,7 @@ type client struct {
 	console *consoleLink
 	lim     *limits
 	timer   *timer
+	held    bool         // waits for answers before its next message is looked at
 	poison  *wire.Report // told at the next message instead of an answer
 	skip    bool         // after poison: everything up to Sync
 
@@ -148,9 +149,13 @@ func (l *loop) front(c *client, b []byte) int {
 			}
 			l.abuse(c, "message ends early")
 			return len(b)
+		case session.Hold:
+			c.held = true
+			l.stop(&c.endpoint, stopWaiting)
+			goto out
 		case session.Lease:
-			if l.acquire(c) {
-				continue
+			if l.acquire(c) || c.stops&^stopPeer == 0 {
+				continue // or it was refused: poison answers
 			}
 			goto out
 		case session.Quit:
@@ -158,7 +163,8 @@ func (l *loop) front(c *client, b []byte) int {
 			l.clientQuits(c)
 			return len(b)
 		default:
-			l.abuse(c, act.Report.Message)
+			l.note(c, protocolAbuse)
+			l.farewell(c, *act.Report)
 			return len(b)
 		}
 	}

@@ -29,7 +29,8 @@ type login struct {
 	cert     string // common name of the client's certificate
 	hello    bool   // the first bytes were looked at
 	database *Database
-	requests int // SSL and GSS requests seen
+	requests int  // SSL and GSS requests seen
+	adapted  bool // the settings asked for are in the session
 }
 
 // maxAuthMessage bounds a password or SASL message, as PostgreSQL does.

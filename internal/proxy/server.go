@@ -284,6 +284,11 @@ func (l *loop) unitEnded(s *server) {
 		return
 	}
 	s.canceling = false
+	if c.held {
+		c.held = false
+		l.run = append(l.run, c)
+		return // the lease goes on with what it waits to say
+	}
 	if !s.sess.Clean() {
 		l.arm(c) // idle in transaction from now on
 		return

@@ -91,6 +91,7 @@ func (k *known) put(asked, spelled session.Settings) {
 // adapt makes the settings the client asked for. It returns true when it may be
 // welcomed without a server: every value is known to be good.
 func (l *loop) adapt(c *client, pol *ruling, w *welcome) bool {
+	c.login.adapted = true
 	base := w.settings()
 	want := base
 	set := func(name, value string) {
@@ -202,17 +203,16 @@ func (l *loop) welcome(c *client) {
 	switch {
 	case c.sess.Mode == session.Session:
 		w = welcomeOf(s.params)
-	case w == nil:
-		// This is the first server of the pool: now the settings can be made.
-		w = welcomeOf(s.params)
-		c.pool.welcome.Store(w)
-		if !l.adapt(c, pol, w) {
-			if !c.closed && !l.attach(c, s) {
-				return // comes back when the server has them
-			}
-			if c.closed {
-				return
-			}
+	case !c.login.adapted:
+		// The pool's first server told what the settings are based on.
+		if w == nil {
+			w = welcomeOf(s.params)
+		}
+		if !l.adapt(c, pol, w) && (c.closed || !l.attach(c, s)) {
+			return // comes back when the server has the settings
+		}
+		if c.closed {
+			return
 		}
 	}
 	if s != nil && c.sess.Mode != session.Session {
@@ -238,9 +238,6 @@ func (l *loop) welcome(c *client) {
 	}
 	l.arm(c)
 	l.unstop(&c.endpoint, stopWaiting)
-	if c.stops == 0 && len(c.in) > 0 && !c.closed {
-		l.data(&c.endpoint, nil)
-	}
 }
 
 func (c *client) tlsName() string {

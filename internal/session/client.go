@@ -78,6 +78,7 @@ const (
 	Drop                  // it is dealt with
 	More                  // nothing yet: Action.N bytes of it must be in hand
 	Lease                 // nothing yet: the client needs a server
+	Hold                  // nothing yet: it depends on answers the server still owes
 	Quit                  // the client said goodbye
 	Abuse                 // the client broke the protocol; Action.Report says how
 )
@@ -128,7 +129,7 @@ func (c *Client) forgetStatements() {
 
 // restore puts back an entry whose Close was ignored by the server.
 func (c *Client) restore(cs *named) {
-	if _, taken := c.stmts[cs.name]; taken {
+	if _, taken := c.stmts[cs.name]; taken || cs.gone {
 		c.cache.drop(cs.st)
 		return
 	}
@@ -140,7 +141,20 @@ func (c *Client) revoke(cs *named) {
 	if c.stmts[cs.name] == cs {
 		delete(c.stmts, cs.name)
 		c.cache.drop(cs.st)
+		return
 	}
+	cs.gone = true
+}
+
+// swapUnnamed makes st the unnamed statement once p is answered; p keeps what
+// was there before, in case it is not.
+func (c *Client) swapUnnamed(st *Statement, p op) op {
+	if c.unnamed == nil && st == nil {
+		return p
+	}
+	p.flags |= flagUnnamed
+	p.prev, c.unnamed = c.unnamed, st
+	return p
 }
 
 func (c *Client) setUnnamed(st *Statement) {
@@ -161,6 +175,9 @@ func (c *Client) Front(s *Server, m Msg, fx *Effects) Action {
 	}
 	if s.skipping && m.Kind != wire.Sync && m.Kind != wire.Terminate {
 		return drop // the server would ignore it
+	}
+	if c.unsure(s, m.Kind) {
+		return Action{Do: Hold}
 	}
 	switch m.Kind {
 	case wire.Query:
@@ -191,6 +208,30 @@ func (c *Client) Front(s *Server, m Msg, fx *Effects) Action {
 		return pass
 	}
 	return c.copying(s, &m)
+}
+
+// unsure tells that what becomes of a message depends on an earlier unit whose
+// answer is still out: had it failed, statements in the books would not exist.
+// Within one unit an error skips the rest, so there is nothing to wait for.
+func (c *Client) unsure(s *Server, kind byte) bool {
+	if c.Mode == Session || s.ops.empty() {
+		return false
+	}
+	switch kind {
+	case wire.Parse, wire.Bind, wire.Describe, wire.Close, wire.Query:
+	default:
+		return false
+	}
+	last := s.ops.list[len(s.ops.list)-1].kind
+	if last != opSync && last != opQuery {
+		return false
+	}
+	for _, p := range s.ops.list[s.ops.head:] {
+		if p.cs != nil || p.kind == opParse || p.kind == opClose || p.flags&flagForgets != 0 {
+			return true
+		}
+	}
+	return kind == wire.Parse
 }
 
 // unleased answers what needs no server.

@@ -44,10 +44,9 @@ func (c *Client) parse(s *Server, m *Msg, fx *Effects) Action {
 		}
 	}
 	if len(name) == 0 {
-		c.setUnnamed(st)
-		s.unnamed = st
+		s.unnamed, s.vague = st, false
 		c.Counts.ServerParses++
-		s.ops.push(op{kind: opParse, st: st, off: s.keep(m.Raw, m.Size)})
+		s.ops.push(c.swapUnnamed(st, op{kind: opParse, st: st, off: s.keep(m.Raw, m.Size)}))
 		return pass
 	}
 	return c.parseNamed(s, name, st, fx)
@@ -67,6 +66,10 @@ func (c *Client) unmapped(s *Server, text []byte, fx *Effects) Action {
 
 func (c *Client) parseNamed(s *Server, name []byte, st *Statement, fx *Effects) Action {
 	if _, taken := c.stmts[string(name)]; taken {
+		// The server looks at the text before it looks at the name.
+		fx.ToServer = wire.AppendParse(fx.ToServer, "", st.Text, stringBytes(st.types))
+		s.ops.push(op{kind: opParse, flags: flagSwallow, off: -1})
+		s.unnamed, s.vague = nil, true
 		c.cache.drop(st)
 		return s.fail(fx, &wire.Report{Severity: "ERROR", Code: "42P05",
 			Message: `prepared statement "` + string(name) + `" already exists`})
@@ -181,7 +184,11 @@ func (c *Client) bind(s *Server, m *Msg, fx *Effects) Action {
 	fx.ToServer = append(append(fx.ToServer, cs.st.name...), 0)
 	size := m.Size - wire.HeaderSize - taken + len(fx.ToServer) - head
 	binary.BigEndian.PutUint32(fx.ToServer[head+1:], uint32(size-1))
-	s.ops.push(op{kind: opBind, st: cs.st, off: s.keepBind(fx.ToServer[head:], m, wire.HeaderSize+taken)})
+	var flags opFlag
+	if cs.st.effects&forgets != 0 {
+		flags = flagForgets
+	}
+	s.ops.push(op{kind: opBind, flags: flags, st: cs.st, name: cs.name, off: s.keepBind(fx.ToServer[head:], m, wire.HeaderSize+taken)})
 	return Action{Do: Replace, N: wire.HeaderSize + taken}
 }
 
@@ -222,9 +229,10 @@ func (c *Client) ensure(s *Server, st *Statement, fx *Effects) {
 
 // ensureUnnamed makes the server's unnamed statement the client's.
 func (c *Client) ensureUnnamed(s *Server, fx *Effects) {
-	if c.unnamed == s.unnamed {
+	if c.unnamed == s.unnamed && !s.vague {
 		return
 	}
+	s.vague = false
 	if c.unnamed == nil { // another client's: it must not be there
 		s.unnamed = nil
 		s.send(op{kind: opClose, flags: flagSwallow}, fx,
@@ -259,7 +267,7 @@ func (c *Client) describe(s *Server, m *Msg, fx *Effects) Action {
 		return s.extended(op{kind: opDescribe}, m)
 	}
 	c.ensure(s, cs.st, fx)
-	s.send(op{kind: opDescribe}, fx,
+	s.send(op{kind: opDescribe, st: cs.st, name: cs.name}, fx,
 		func(b []byte) []byte { return wire.AppendNamed(b, wire.Describe, 'S', cs.st.name) })
 	return drop
 }
@@ -275,9 +283,8 @@ func (c *Client) close(s *Server, m *Msg, fx *Effects) Action {
 		return act
 	}
 	if what == 'S' && len(name) == 0 {
-		c.setUnnamed(nil)
-		s.unnamed = nil
-		return s.extended(op{kind: opClose}, m)
+		s.unnamed, s.vague = nil, false
+		return s.extended(c.swapUnnamed(nil, op{kind: opClose}), m)
 	}
 	if what != 'S' {
 		return s.extended(op{kind: opClose}, m)

@@ -25,6 +25,8 @@ const (
 	flagAsk                        // the answer's rows are settings for us
 	flagAdded                      // the statement was added to the server's table
 	flagDropped                    // the statement was dropped from the server's table
+	flagForgets                    // it may deallocate every statement
+	flagUnnamed                    // it changes the client's unnamed statement, which was prev
 )
 
 // op is one reply a server owes.
@@ -34,6 +36,8 @@ type op struct {
 	off   int32        // where the message stands in Server.unit; -1 = not kept
 	st    *Statement   // opParse, opBind, opClose
 	cs    *named       // the client's entry made (opParse, opReply) or removed (opClose)
+	prev  *Statement   // flagUnnamed: held until the answer
+	name  string       // opBind, opDescribe: what the client calls st
 	rep   *wire.Report // stands in place of the error that will come
 	code  string       // only in place of one with this SQLSTATE; "" = of any
 	bytes byte         // opReply: the kind of the empty message to send

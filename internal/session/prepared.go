@@ -63,6 +63,7 @@ func (k *Cache) drop(st *Statement) {
 type named struct {
 	name string
 	st   *Statement
+	gone bool // its Parse was undone while its Close was on the way
 }
 
 // table is what a server has prepared, with the order of last use.

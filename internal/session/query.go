@@ -33,13 +33,18 @@ func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
 		return act
 	}
 	c.startQuery(s)
+	if e&forgets != 0 {
+		s.ops.list[len(s.ops.list)-1].flags |= flagForgets
+	}
 	return pass
 }
 
+// forgets are the effects that leave no prepared statement.
+const forgets = statement.DiscardAll | statement.DeallocateAll
+
 func (c *Client) startQuery(s *Server) {
-	c.setUnnamed(nil) // a simple query drops the unnamed statement
-	s.unnamed = nil
-	s.ops.push(op{kind: opQuery})
+	s.unnamed, s.vague = nil, false // a simple query drops the unnamed statement
+	s.ops.push(c.swapUnnamed(nil, op{kind: opQuery}))
 }
 
 // longQuery streams a text that is not all there. It can no longer be refused
@@ -139,9 +144,8 @@ func (c *Client) refuse(s *Server, fx *Effects, extended bool, rep *wire.Report)
 	}
 	// The server must fail as well: its transaction fares as it would directly.
 	fx.ToServer = wire.AppendQuery(fx.ToServer, "spillway: refused")
-	c.setUnnamed(nil)
-	s.unnamed = nil
-	s.ops.push(op{kind: opQuery, rep: rep})
+	s.unnamed, s.vague = nil, false
+	s.ops.push(c.swapUnnamed(nil, op{kind: opQuery, rep: rep}))
 	return drop
 }
 
@@ -153,8 +157,13 @@ func (c *Client) sqlPrepared(s *Server, e statement.Effect, text []byte, fx *Eff
 	}
 	if ex, ok := statement.ParseExecute(text, !s.escapes); ok && e&statement.Execute != 0 {
 		cs := c.stmts[ex.Name]
-		if cs == nil || !s.table.has(cs.st) {
+		if cs == nil {
 			return Action{}, false
+		}
+		if !s.table.has(cs.st) {
+			c.prepare(s, cs.st, op{kind: opParse, st: cs.st, flags: flagSwallow | flagSetup | flagAdded}, fx)
+			fx.ToServer = wire.AppendEmpty(fx.ToServer, wire.Sync)
+			s.ops.push(op{kind: opSync, flags: flagSwallow, off: -1})
 		}
 		return c.resend(s, text, ex.NameSpan, cs.st.name, fx), true
 	}

@@ -1,6 +1,9 @@
 package session
 
 import (
+	"bytes"
+	"encoding/binary"
+
 	"spillway/internal/statement"
 	"spillway/internal/wire"
 )
@@ -30,13 +33,14 @@ type Server struct {
 	owner    *Client    // the client that has the lease; nil while idle or orphaned
 	unit     []byte     // the unit's messages as sent, for healing 0A000
 	dirtyBy  *Client    // whose statements may have left state behind
-	state    byte // transaction state of the last ReadyForQuery
-	escapes  bool // standard_conforming_strings is off
-	foreign  bool // client_encoding is one whose texts cannot be read byte by byte
-	sticky   bool // state was left that no reset undoes
-	dirty    bool // state may be left that settings do not show
-	skipping bool // an error was seen; the server ignores all until Sync
-	copyIn   bool // the server reads COPY data
+	state    byte       // transaction state of the last ReadyForQuery
+	escapes  bool       // standard_conforming_strings is off
+	foreign  bool       // client_encoding is one whose texts cannot be read byte by byte
+	vague    bool       // which unnamed statement the server has is not known
+	sticky   bool       // state was left that no reset undoes
+	dirty    bool       // state may be left that settings do not show
+	skipping bool       // an error was seen; the server ignores all until Sync
+	copyIn   bool       // the server reads COPY data
 	asking   bool
 	ask      bool // a followed setting may have changed: ask before release
 	forgot   bool // RESET ALL or DISCARD ALL was seen
@@ -210,6 +214,8 @@ func (s *Server) exactly(kind opKind, forward bool, fx *Effects) (bool, Event) {
 	}
 	if p := s.ops.first(); p.flags&flagDropped != 0 {
 		s.cache.drop(p.st)
+	} else if p.flags&flagUnnamed != 0 {
+		s.cache.drop(p.prev)
 	}
 	s.answered = s.answered || kind == opBind
 	s.ops.pop()
@@ -226,6 +232,9 @@ func (s *Server) ready(body []byte, forward bool, fx *Effects) (bool, Event) {
 		return false, EventBroken
 	}
 	s.ops.pop()
+	if p.flags&flagUnnamed != 0 {
+		s.cache.drop(p.prev)
+	}
 	s.skipping, s.copyIn = false, false
 	s.state = body[0]
 	var ev Event
@@ -261,18 +270,25 @@ func (s *Server) failed(body []byte, forward bool, fx *Effects) (bool, Event) {
 			s.Failure = wire.ParseReport(body)
 			return false, 0
 		}
-		return s.replaced(&p, forward, fx), EventError
+		return s.replaced(&p, body, forward, fx), EventError
 	}
 	if s.heal(&p, fx) {
 		return false, 0
 	}
-	forward = s.replaced(&p, s.owner != nil, fx)
+	if p.flags&flagSetup != 0 {
+		s.skip()
+		return false, 0 // the statement that needs it will say so
+	}
+	forward = s.replaced(&p, body, s.owner != nil, fx)
 	s.skip()
 	return forward, EventError
 }
 
 // replaced puts our own error in place of the server's, where that was meant.
-func (s *Server) replaced(p *op, forward bool, fx *Effects) bool {
+func (s *Server) replaced(p *op, body []byte, forward bool, fx *Effects) bool {
+	if forward && p.rep == nil && p.st != nil && p.name != "" {
+		return s.renamed(p, body, fx)
+	}
 	if !forward || p.rep == nil || p.code != "" && p.code != string(s.LastCode[:]) {
 		return forward
 	}
@@ -280,15 +296,45 @@ func (s *Server) replaced(p *op, forward bool, fx *Effects) bool {
 	return false
 }
 
+// renamed puts the client's own name of a statement where an error tells ours.
+func (s *Server) renamed(p *op, body []byte, fx *Effects) bool {
+	ours := []byte(`"` + p.st.name + `"`)
+	if !bytes.Contains(body, ours) || len(body) == 0 || body[len(body)-1] != 0 {
+		return true
+	}
+	body = bytes.ReplaceAll(body, ours, []byte(`"`+p.name+`"`))
+	fx.ToClient = append(fx.ToClient, wire.ErrorResponse)
+	fx.ToClient = binary.BigEndian.AppendUint32(fx.ToClient, uint32(len(body)+4))
+	fx.ToClient = append(fx.ToClient, body...)
+	return false
+}
+
 // skip undoes everything up to the next Sync.
 func (s *Server) skip() {
-	for !s.ops.empty() {
+	s.vague = true // what of Parse "" and Close "" was ignored is not worth following
+	first, restored := true, false
+	for ; !s.ops.empty(); first = false {
 		if s.ops.first().kind == opSync {
 			return
 		}
 		p := *s.ops.first()
 		s.ops.pop()
 		s.undo(&p)
+		if p.flags&flagUnnamed == 0 {
+			continue
+		}
+		// The first that was ignored tells what still holds; the one that failed
+		// has dropped it.
+		if !restored && s.owner != nil {
+			if first && p.kind == opParse {
+				s.owner.setUnnamed(nil)
+			} else {
+				s.owner.setUnnamed(p.prev)
+				p.prev = nil
+			}
+		}
+		restored = true
+		s.cache.drop(p.prev)
 	}
 	s.skipping = true
 }
@@ -304,7 +350,7 @@ func (s *Server) undo(p *op) {
 		case p.flags&flagDropped != 0:
 			s.table.add(p.st) // its Close was ignored; the reference is still held
 		case p.kind == opParse:
-			s.unnamed = nil
+			s.unnamed, s.vague = nil, true
 		}
 	}
 	if p.cs == nil {
@@ -325,7 +371,7 @@ func (s *Server) undo(p *op) {
 // before the data's end are owed nothing.
 func (s *Server) copyStarts() {
 	s.copyIn = true
-	if s.ops.empty() || s.ops.first().kind != opExecute {
+	if s.ops.empty() || s.ops.first().kind != opExecute && s.ops.first().kind != opQuery {
 		return
 	}
 	kept := s.ops.head + 1
@@ -369,7 +415,7 @@ func (s *Server) discarded(tag []byte) {
 	switch string(tag) {
 	case "DISCARD ALL\x00":
 		s.forgot, s.dirty, s.ask = true, false, false
-		s.Settings = s.Settings.withExtras("")
+		s.Settings, s.extra = s.Settings.withExtras(""), ""
 		if s.owner != nil {
 			s.owner.pinned = 0
 		}

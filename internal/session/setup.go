@@ -34,6 +34,7 @@ func (s *Server) Attach(c *Client, fx *Effects) (ready bool) {
 	}
 	fx.ToServer = wire.AppendQuery(fx.ToServer, sql)
 	s.unnamed = nil
+	s.extra = want.values().extra
 	s.ops.push(op{kind: opQuery, flags: flagSwallow | flagSetup})
 	return false
 }
@@ -58,9 +59,9 @@ func (s *Server) setupEnds() Event {
 		return EventSetupFailed
 	}
 	s.dirty, s.dirtyBy = false, nil
+	s.Settings = s.Settings.withExtras(s.extra) // also when the client has left meanwhile
 	if s.owner != nil {
 		// What the server reports is the client's wish in canonical spelling.
-		s.Settings = s.Settings.withExtras(s.owner.Settings.values().extra)
 		s.owner.Settings = s.Settings
 	}
 	return EventSetup
@@ -168,6 +169,7 @@ func (s *Server) Dirty() bool { return s.dirty }
 func (s *Server) Reset(sql string, fx *Effects) {
 	s.Failure = wire.Report{}
 	s.unnamed = nil
+	s.extra = s.Settings.values().extra
 	fx.ToServer = wire.AppendQuery(fx.ToServer, sql)
 	s.ops.push(op{kind: opQuery, flags: flagSwallow | flagSetup})
 }

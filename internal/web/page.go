@@ -92,11 +92,11 @@ func parsePage() (*template.Template, error) {
 
 func (s *Server) pageView(ctx context.Context) pageView {
 	f := s.config.Facts
-	at := time.Now()
 	gauges, errGauges := f.Gauges(ctx)
 	pools, errPools := f.Pools(ctx)
 	clients, errClients := f.Clients(ctx)
 	upstreams, errUpstreams := f.Upstreams(ctx)
+	at := time.Now()
 	view := pageView{
 		At: at, Build: s.config.Build, Gauges: gauges, Checks: s.checks(ctx),
 		Stale: errors.Join(errGauges, errPools, errClients, errUpstreams) != nil,

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,8 @@ func (s *Server) metrics() (http.Handler, error) {
 	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
+		ErrorHandling:       promhttp.ContinueOnError, // what is right is shown
+		ErrorLog:            slog.NewLogLogger(s.config.Log.Handler(), slog.LevelError),
 		MaxRequestsInFlight: 4,
 		Timeout:             writeTimeout,
 	}), nil

@@ -87,6 +87,8 @@ func (k *checker) checkAuth() {
 		k.need("auth.type", a.HBAFile, "type hba has no hba_file", "hba_file: pg_hba.conf")
 	case "cert":
 		k.checkCert()
+	case "any":
+		k.checkAny()
 	case "scram-sha-256", "md5", "plain":
 		k.checkSomeoneKnown()
 	}
@@ -119,6 +121,19 @@ func (k *checker) checkCert() {
 			why:  "without a verified certificate there is nothing to log in with",
 			mend: "tls: {mode: verify-full, …}",
 		})
+	}
+}
+
+// checkAny wants a role for clients whose names mean nothing.
+func (k *checker) checkAny() {
+	for _, name := range sortedKeys(k.c.Databases) {
+		if k.c.Databases[name].User == "" {
+			k.fail(k.nearer(join("databases", name), "auth.type"), complaint{
+				what: fmt.Sprintf("type is any and database %s has no user", quoteKey(name)),
+				why:  "any name is let in, so the name cannot be the server role",
+				mend: "give the database a user, or type: trust",
+			})
+		}
 	}
 }
 

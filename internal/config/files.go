@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,7 +189,7 @@ func (k *checker) readRules() {
 		if err != nil {
 			k.insideFile("auth.hba_file", a.HBAFile, err)
 		}
-		k.c.loaded.hba = hba
+		k.c.loaded.hba = k.knowHost(hba)
 	}
 	if content, ok := k.readFile("auth.ident_file", a.IdentFile, largestOther); ok {
 		ident, err := auth.ParseIdent(bytes.Clone(content))
@@ -196,4 +198,24 @@ func (k *checker) readRules() {
 		}
 		k.c.loaded.ident = ident
 	}
+}
+
+// knowHost tells rules with samehost or samenet this machine's addresses, as
+// they are now: a reload reads them again.
+func (k *checker) knowHost(hba *auth.HBA) *auth.HBA {
+	if hba == nil || !hba.NeedsHost() {
+		return hba
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		k.fail("auth.hba_file", complaint{what: fmt.Sprintf("list this machine's addresses: %v", err), mend: "write addresses instead of samehost and samenet"})
+		return hba
+	}
+	own := make([]netip.Prefix, 0, len(addresses))
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, p)
+		}
+	}
+	return hba.WithHost(own)
 }

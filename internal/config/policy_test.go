@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spillway/internal/auth"
 	"spillway/internal/proxy"
 )
 
@@ -231,5 +233,17 @@ func TestEnvironment(t *testing.T) {
 		if strings.Contains(f.Value, "db-9") {
 			t.Errorf("summary shows %q", f.Value)
 		}
+	}
+}
+
+// TestSameHost: rules that name this machine know its addresses.
+func TestSameHost(t *testing.T) {
+	dir := write(t, map[string]string{"hba": "host all all samehost trust\n"})
+	hba := parseIn(t, dir, "servers: {main: {url: postgres://h}}\nauth: {type: hba, hba_file: hba}\n").Policy().Auth.HBA
+	if _, ok := hba.Match(auth.Conn{Addr: netip.MustParseAddr("127.0.0.1"), User: "u", Database: "d"}); !ok {
+		t.Error("loopback is not this machine")
+	}
+	if _, ok := hba.Match(auth.Conn{Addr: netip.MustParseAddr("192.0.2.1"), User: "u", Database: "d"}); ok {
+		t.Error("a documentation address is this machine")
 	}
 }

@@ -87,6 +87,7 @@ func TestProblems(t *testing.T) {
 		"listen long":        {server + "listen: [\"unix:/" + strings.Repeat("x", 100) + "\"]", []string{"3:9 socket /" + strings.Repeat("x", 100) + "/.s.PGSQL.6432 is longer than 107 bytes"}},
 		"socket mode":        {server + "unix_socket_mode: 0999", []string{"3:19 unix_socket_mode is not octal"}},
 		"hba without file":   {"servers: {main: {url: postgres://h}}\nauth: {type: hba}", []string{"2:14 type hba has no hba_file"}},
+		"any without user":   {"servers: {main: {url: postgres://h}}\nauth: {type: any}\ndatabases: {a: {user: u}, b: {}}", []string{"3:27 type is any and database b has no user"}},
 		"cert without tls":   {"servers: {main: {url: postgres://h}}\nauth: {type: cert}", []string{"2:14 type is cert and tls.mode is disable"}},
 		"query without $1":   {"servers: {main: {url: postgres://h}}\nauth: {type: trust, query: SELECT 1}", []string{"2:28 query does not ask for $1"}},
 		"nobody":             {"servers: {main: {url: postgres://h}}", []string{"0:0 warning: type is scram-sha-256 and no user's secret is known"}},

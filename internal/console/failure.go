@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"spillway/internal/proxy"
 	"spillway/internal/wire"
 )
 
@@ -21,6 +22,8 @@ const (
 	codeDuplicate  = "42P05" // duplicate_prepared_statement
 	codeCursor     = "42P03" // duplicate_cursor
 	codeLimit      = "54000" // program_limit_exceeded
+	codeNoDatabase = "3D000" // invalid_catalog_name
+	codeNoObject   = "42704" // undefined_object
 	codeState      = "55000" // object_not_in_prerequisite_state
 	codeCanceled   = "57014" // query_canceled
 	codeReload     = "F0000" // config_file_error, as PgBouncer's RELOAD
@@ -58,6 +61,10 @@ func report(err error) wire.Report {
 		r = wire.Report{Severity: "ERROR", Code: f.code, Message: f.message, Detail: f.detail, Hint: f.hint}
 	case errors.As(err, &c) && len(c.SQLState()) == 5:
 		r.Code = c.SQLState()
+	case errors.Is(err, proxy.ErrNoDatabase):
+		r.Code, r.Hint = codeNoDatabase, "SHOW DATABASES lists those that are known."
+	case errors.Is(err, proxy.ErrNoClient):
+		r.Code, r.Hint = codeNoObject, "It may have gone. SHOW CLIENTS lists those that are here."
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		r.Code, r.Message = codeCanceled, "canceling command due to its time limit or its client's request"
 	}

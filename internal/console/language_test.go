@@ -3,10 +3,13 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"spillway/internal/proxy"
 )
 
 // TestStatsUsersOnlyLook runs the whole language as a user without admin
@@ -158,6 +161,8 @@ func TestErrorsReachTheClient(t *testing.T) {
 		message string
 	}{
 		{errors.New("no such database: app"), codeState, "no such database: app"},
+		{fmt.Errorf("%w: %q", proxy.ErrNoDatabase, "app"), "3D000", "no such database: \"app\""},
+		{fmt.Errorf("%w: 11", proxy.ErrNoClient), "42704", "no such client: 11"},
 		{stated{"3D000"}, "3D000", "stated"},
 		{stated{"bad"}, codeState, "stated"},
 		{errors.New("two\x00parts \xff"), codeState, "two?parts ?"},
@@ -323,5 +328,26 @@ func TestConfigIsRedacted(t *testing.T) {
 	got := transcript(newBench(t, true).query("SHOW CONFIG"))
 	if strings.Contains(got, "hunter2") {
 		t.Errorf("a secret is shown:\n%s", got)
+	}
+}
+
+// TestCloseWhileAMessageRuns: the proxy closes when the client goes, whatever
+// runs then.
+func TestCloseWhileAMessageRuns(t *testing.T) {
+	b := newBench(t, true)
+	b.process.block = true
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.session.Message(ctx, 'Q', []byte("PAUSE\x00"), nil)
+		if err == nil {
+			_, err = b.session.Message(ctx, 'P', []byte("s\x00PAUSE\x00\x00\x00"), nil)
+		}
+		done <- err
+	}()
+	b.session.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+
+	"spillway/internal/proxy"
 )
 
 // problem is an error as the API tells it.
@@ -47,6 +49,10 @@ func problemOf(err error) *problem {
 		return &problem{http.StatusGatewayTimeout, "not complete within the time limit", "Ask for a longer timeout, or see who still holds a server."}
 	case errors.Is(err, context.Canceled):
 		return &problem{http.StatusServiceUnavailable, "the request was given up", ""}
+	case errors.Is(err, proxy.ErrNoDatabase):
+		return &problem{http.StatusNotFound, err.Error(), "See /api/v1/databases."}
+	case errors.Is(err, proxy.ErrNoClient):
+		return &problem{http.StatusNotFound, err.Error(), "It may have gone. See /api/v1/clients."}
 	}
 	return &problem{http.StatusConflict, err.Error(), ""}
 }

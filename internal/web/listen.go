@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -17,14 +18,21 @@ type privateSocket struct {
 	made os.FileInfo
 }
 
+// maxSocketPath is the longest path of a unix socket on Linux, in bytes.
+const maxSocketPath = 107
+
 // listenPrivate makes the socket under another name, narrows its mode and then
 // moves it to path: there is no moment at which others may connect, and a
 // socket left behind or that of a predecessor is replaced at once.
 func listenPrivate(path string) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		// It could be made, and nobody could connect to it.
+		return nil, fmt.Errorf("open admin socket: the path %s has more than %d bytes", path, maxSocketPath)
+	}
 	if err := replaceable(path); err != nil {
 		return nil, err
 	}
-	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	fresh := filepath.Join(filepath.Dir(path), fmt.Sprintf(".s%d", os.Getpid()))
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove old admin socket: %w", err)
 	}

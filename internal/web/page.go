@@ -86,6 +86,12 @@ func style(w http.ResponseWriter, _ *http.Request) {
 func parsePage() (*template.Template, error) {
 	return template.New("page").Funcs(template.FuncMap{
 		"short": short,
+		"wait": func(d time.Duration) string {
+			if d <= 0 {
+				return "–"
+			}
+			return short(d)
+		},
 		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	}).Parse(pageSource)
 }

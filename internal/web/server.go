@@ -84,6 +84,7 @@ func New(c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Facts = newPatience(c.Facts)
 	s := &Server{config: c, guard: newGuard(c)}
 	var err error
 	if s.template, err = parsePage(); err != nil {

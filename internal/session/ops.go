@@ -17,7 +17,7 @@ const (
 	opCopyEnd                    // CopyDone or CopyFail sent ahead; nothing comes
 )
 
-type opFlag uint8
+type opFlag uint16
 
 const (
 	flagSwallow opFlag = 1 << iota // the answer is not the client's
@@ -25,6 +25,7 @@ const (
 	flagAsk                        // the answer's rows are settings for us
 	flagAdded                      // the statement was added to the server's table
 	flagDropped                    // the statement was dropped from the server's table
+	flagQuiet                      // a SELECT of ours stands behind the client's statement: its answer is hidden
 	flagForgets                    // it may deallocate every statement
 	flagUnnamed                    // it changes the client's unnamed statement, which was prev
 )

@@ -29,6 +29,14 @@ func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
 	}
 	text := m.body()
 	e := s.scan(text)
+	if e&statement.Set != 0 && e&statement.Multi == 0 {
+		if sql := c.resets(s, text); sql != "" {
+			fx.ToServer = wire.AppendQuery(fx.ToServer, sql)
+			c.startQuery(s)
+			s.ops.list[len(s.ops.list)-1].flags |= flagQuiet
+			return drop
+		}
+	}
 	if act, refused := c.effects(s, e, text, fx, false); refused {
 		return act
 	}
@@ -41,6 +49,40 @@ func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
 
 // forgets are the effects that leave no prepared statement.
 const forgets = statement.DiscardAll | statement.DeallocateAll
+
+// resets makes RESET go back to what the client asked for at login, as it
+// would directly; "" when the server's own RESET does that.
+func (c *Client) resets(s *Server, text []byte) string {
+	set, ok := statement.ParseSet(text, !s.escapes)
+	if !ok || !set.Reset || c.Startup == (Settings{}) {
+		return ""
+	}
+	var sql strings.Builder
+	v := c.Startup.values()
+	all := strings.EqualFold(set.Name, "all")
+	for i, name := range reported {
+		if (all || strings.EqualFold(set.Name, name)) && (v.slots[i] != "" || name == "application_name") {
+			setConfig(&sql, name, v.slots[i])
+		}
+	}
+	for _, p := range pairs(v.extra) {
+		if all || strings.EqualFold(set.Name, p[0]) {
+			setConfig(&sql, p[0], p[1])
+		}
+	}
+	if sql.Len() == 0 {
+		return ""
+	}
+	s.ask = s.ask || len(c.Rules.Track) > 0
+	return "RESET " + quoteReset(set.Name) + ";SELECT " + sql.String()
+}
+
+func quoteReset(name string) string {
+	if strings.EqualFold(name, "all") {
+		return "ALL"
+	}
+	return quoteIdent(strings.ToLower(name))
+}
 
 func (c *Client) startQuery(s *Server) {
 	s.unnamed, s.vague = nil, false // a simple query drops the unnamed statement
@@ -122,7 +164,7 @@ func (c *Client) follows(s *Server, e statement.Effect, text []byte) bool {
 	if !ok || e&statement.Multi != 0 {
 		return false
 	}
-	if set.Reset && set.Name == "all" {
+	if set.Reset && strings.EqualFold(set.Name, "all") {
 		s.forgot, s.ask = true, len(c.Rules.Track) > 0
 		return true
 	}

@@ -19,6 +19,7 @@ const (
 	EventBroken                        // the server broke the protocol: close it
 	EventError                         // an ErrorResponse passed; Server.LastCode tells which
 	EventTransaction                   // a transaction ended
+	EventOwn                           // ReadyForQuery for something of ours
 )
 
 // Server is the server half of a session. The zero value is a server fresh
@@ -42,6 +43,7 @@ type Server struct {
 	skipping bool       // an error was seen; the server ignores all until Sync
 	copyIn   bool       // the server reads COPY data
 	asking   bool
+	cleaning bool // the setup under way resets what may be left
 	ask      bool // a followed setting may have changed: ask before release
 	forgot   bool // RESET ALL or DISCARD ALL was seen
 	answered bool // something of this unit reached the client: no healing
@@ -128,7 +130,7 @@ func (s *Server) emit(fx *Effects) {
 // Streams tells that rows and COPY data go to the client as they are: the
 // caller need not ask about each.
 func (s *Server) Streams() bool {
-	return s.owner != nil && (s.ops.empty() || s.ops.first().flags&flagSwallow == 0)
+	return s.owner != nil && (s.ops.empty() || s.ops.first().flags&(flagSwallow|flagQuiet) == 0)
 }
 
 // Back takes one message of the server. body is what is there of its body: all
@@ -136,9 +138,12 @@ func (s *Server) Streams() bool {
 // whether the message goes to the client; what fx holds for the client goes
 // behind it.
 func (s *Server) Back(kind byte, body []byte, fx *Effects) (forward bool, ev Event) {
-	forward = s.Streams()
+	forward = s.owner != nil && (s.ops.empty() || s.ops.first().flags&flagSwallow == 0)
 	switch kind {
 	case wire.DataRow, wire.CopyData, wire.CopyDone, wire.FunctionCallResponse, wire.ParameterDescription:
+		if !s.ops.empty() && s.ops.first().flags&flagQuiet != 0 && kind == wire.DataRow {
+			return false, 0
+		}
 		if !forward && kind == wire.DataRow {
 			s.asked(body)
 		}
@@ -152,9 +157,9 @@ func (s *Server) Back(kind byte, body []byte, fx *Effects) (forward bool, ev Eve
 		if len(body) > 0 && body[0] == 'D' {
 			s.discarded(body)
 		}
-		return s.done(opExecute, forward, fx)
+		return s.done(opExecute, body, forward, fx)
 	case wire.EmptyQueryResponse, wire.PortalSuspended:
-		return s.done(opExecute, forward, fx)
+		return s.done(opExecute, body, forward, fx)
 	case wire.ParseComplete:
 		return s.exactly(opParse, forward, fx)
 	case wire.BindComplete:
@@ -162,9 +167,12 @@ func (s *Server) Back(kind byte, body []byte, fx *Effects) (forward bool, ev Eve
 	case wire.CloseComplete:
 		return s.exactly(opClose, forward, fx)
 	case wire.RowDescription, wire.NoData:
-		return s.done(opDescribe, forward, fx)
+		return s.done(opDescribe, body, forward, fx)
 	case wire.CopyInResponse, wire.CopyBothResponse:
 		s.copyStarts()
+		if s.owner == nil {
+			s.endCopy(fx)
+		}
 		return forward, 0
 	case wire.CopyOutResponse:
 		return forward, 0
@@ -190,12 +198,15 @@ func Whole(kind byte) bool {
 
 // done ends the first op when it is of this kind; in a simple query the same
 // messages end nothing.
-func (s *Server) done(kind opKind, forward bool, fx *Effects) (bool, Event) {
+func (s *Server) done(kind opKind, body []byte, forward bool, fx *Effects) (bool, Event) {
 	if s.ops.empty() {
 		return false, EventBroken
 	}
 	s.answered = true
 	switch p := s.ops.first(); {
+	case p.flags&flagQuiet != 0:
+		s.copyIn = false
+		return forward && s.hides(kind, body), 0
 	case p.kind == kind:
 		s.copyIn = false
 		s.ops.pop()
@@ -206,6 +217,25 @@ func (s *Server) done(kind opKind, forward bool, fx *Effects) (bool, Event) {
 		return false, EventBroken
 	}
 	return forward, 0
+}
+
+// hides tells which answers of a query with a SELECT of ours go on: the tags
+// of the client's statements.
+func (s *Server) hides(kind opKind, tag []byte) bool {
+	return kind == opExecute && !bytes.HasPrefix(tag, []byte("SELECT"))
+}
+
+// endCopy ends a COPY whose client is gone.
+func (s *Server) endCopy(fx *Effects) {
+	fx.ToServer = append(fx.ToServer, wire.CopyFail, 0, 0, 0, 5, 0)
+	s.copyIn = false
+	if !s.ops.empty() && s.ops.first().kind == opExecute {
+		last := s.ops.list[len(s.ops.list)-1].kind
+		if last != opSync && last != opQuery {
+			fx.ToServer = wire.AppendEmpty(fx.ToServer, wire.Sync)
+			s.ops.push(op{kind: opSync, flags: flagSwallow, off: -1})
+		}
+	}
 }
 
 func (s *Server) exactly(kind opKind, forward bool, fx *Effects) (bool, Event) {
@@ -237,7 +267,7 @@ func (s *Server) ready(body []byte, forward bool, fx *Effects) (bool, Event) {
 	}
 	s.skipping, s.copyIn = false, false
 	s.state = body[0]
-	var ev Event
+	ev := EventOwn
 	switch {
 	case p.flags&flagAsk != 0:
 		s.Settings, s.asking = s.Settings.withExtras(s.extra), false

@@ -18,6 +18,8 @@ const resetState = "SET SESSION AUTHORIZATION DEFAULT;RESET ALL;UNLISTEN *;CLOSE
 func (s *Server) Attach(c *Client, fx *Effects) (ready bool) {
 	s.owner = c
 	s.Failure = wire.Report{}
+	s.forgot = false // our own DISCARD ALL is nobody's wish
+	s.cleaning = false
 	if c.Mode == Session {
 		return true
 	}
@@ -26,6 +28,7 @@ func (s *Server) Attach(c *Client, fx *Effects) (ready bool) {
 	if s.dirty && s.dirtyBy != c {
 		// RESET ALL makes every setting unknown until the server reports it.
 		sql = resetState + set(want)
+		s.cleaning = true
 	} else if s.Settings != want {
 		sql = change(s.Settings, want)
 	}
@@ -58,7 +61,9 @@ func (s *Server) setupEnds() Event {
 	if s.Failure.Code != "" {
 		return EventSetupFailed
 	}
-	s.dirty, s.dirtyBy = false, nil
+	if s.cleaning {
+		s.dirty, s.dirtyBy, s.cleaning = false, nil, false
+	}
 	s.Settings = s.Settings.withExtras(s.extra) // also when the client has left meanwhile
 	if s.owner != nil {
 		// What the server reports is the client's wish in canonical spelling.

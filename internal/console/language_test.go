@@ -351,3 +351,37 @@ func TestCloseWhileAMessageRuns(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// skewedFacts has clients and servers of different moments: since the clients
+// were read, client 11 gave its server back and client 12 took it.
+type skewedFacts struct{ fakeFacts }
+
+func (*skewedFacts) Clients(context.Context) ([]proxy.ConnStat, error) {
+	return []proxy.ConnStat{
+		{ID: 11, Kind: 'C', Database: "app", User: "api", State: "active", Link: 21, CheckedOutAt: now},
+		{ID: 12, Kind: 'C', Database: "app", User: "api", State: "waiting"},
+		{ID: 14, Kind: 'C', Database: "app", User: "api", State: "active", Link: 99, CheckedOutAt: now}, // its server is gone
+	}, nil
+}
+
+func (*skewedFacts) Servers(context.Context) ([]proxy.ConnStat, error) {
+	return []proxy.ConnStat{
+		{ID: 21, Kind: 'S', Database: "app", User: "api", State: "active", Link: 12, RemotePID: 1001},
+		{ID: 22, Kind: 'S', Database: "app", User: "api", State: "active", Link: 12, RemotePID: 1002},
+		{ID: 23, Kind: 'S', Database: "app", User: "api", State: "idle", RemotePID: 1003},
+	}, nil
+}
+
+func TestHoldersOfTwoMoments(t *testing.T) {
+	b := newBench(t, false)
+	b.console.Facts = &skewedFacts{}
+	var got []string
+	for _, m := range b.query("SHOW HOLDERS") {
+		if m.kind == 'D' {
+			got = append(got, fmt.Sprintf("%s/%s", m.values[0], m.values[5]))
+		}
+	}
+	if strings.Join(got, " ") != "11/1001 14/" {
+		t.Errorf("got %q", got)
+	}
+}

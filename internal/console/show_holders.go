@@ -38,52 +38,56 @@ func showHolders(ctx context.Context, c *call, a *answer) error {
 	}
 	now := c.console.Now()
 	for _, h := range held {
-		pool := [2]string{h.server.Database, h.server.User}
+		pool := [2]string{cmp.Or(h.client.Database, h.server.Database), cmp.Or(h.client.User, h.server.User)}
 		a.row(h.row(now, waiting[pool])...)
 	}
 	return nil
 }
 
-// holders joins servers that are out with their clients. The two snapshots are
-// not of one instant: a server whose client is not in the other one counts as
-// without a client.
+// holders joins clients that have a server with it. The two snapshots are not
+// of one instant: that of clients says who holds, the other one only adds what
+// it knows of the server. Servers that are out without any client come too.
 func holders(ctx context.Context, facts proxy.Facts) ([]holder, error) {
-	servers, err := facts.Servers(ctx)
-	if err != nil {
-		return nil, err
-	}
 	clients, err := facts.Clients(ctx)
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[uint64]proxy.ConnStat, len(clients))
-	for _, client := range clients {
-		byID[client.ID] = client
+	servers, err := facts.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	free := make(map[uint64]proxy.ConnStat, len(servers)) // of a client, that is
+	for _, server := range servers {
+		free[server.ID] = server
 	}
 	var held []holder
-	for _, server := range servers {
-		if server.Link == 0 && server.State != "active" && server.State != "being_canceled" {
-			continue
+	for _, client := range clients {
+		if client.Link != 0 {
+			held = append(held, holder{client: client, server: free[client.Link]})
+			delete(free, client.Link)
 		}
-		h := holder{server: server, client: byID[server.Link]}
-		h.checkedOut = firstTime(h.server.CheckedOutAt, h.client.CheckedOutAt)
-		held = append(held, h)
+	}
+	for _, server := range free {
+		if server.Link == 0 && (server.State == "active" || server.State == "being_canceled") {
+			held = append(held, holder{server: server})
+		}
+	}
+	for i := range held {
+		held[i].checkedOut = firstTime(held[i].client.CheckedOutAt, held[i].server.CheckedOutAt)
 	}
 	slices.SortFunc(held, func(x, y holder) int {
-		return cmp.Or(x.checkedOut.Compare(y.checkedOut), cmp.Compare(x.server.ID, y.server.ID))
+		return cmp.Or(x.checkedOut.Compare(y.checkedOut), cmp.Compare(x.client.ID, y.client.ID), cmp.Compare(x.server.ID, y.server.ID))
 	})
 	return held, nil
 }
 
 func (h holder) row(now time.Time, waiting int) []cell {
-	state := h.server.InTransaction
-	if state == 0 {
-		state = h.client.InTransaction
-	}
+	state := cmp.Or(h.client.InTransaction, h.server.InTransaction)
 	return []cell{
 		{n: int64(h.client.ID), null: h.client.ID == 0},
-		text(h.server.Database), text(cmp.Or(h.client.User, h.server.User)),
-		orNull(h.client.Application), orNull(h.client.Addr), number(h.server.RemotePID),
+		text(cmp.Or(h.client.Database, h.server.Database)), text(cmp.Or(h.client.User, h.server.User)),
+		orNull(h.client.Application), orNull(h.client.Addr),
+		{n: int64(h.server.RemotePID), null: h.server.RemotePID == 0},
 		text(cmp.Or(h.client.State, h.server.State)), orNull(transactionState(state)),
 		age(now, h.checkedOut),
 		age(now, firstTime(h.client.TransactionAt, h.server.TransactionAt)),

@@ -64,12 +64,16 @@ func longLine(text string) (int, bool) {
 	}
 }
 
+// invalidText is the first character that YAML does not take as it stands: no
+// UTF-8, a control character, or a carriage return that ends no line.
 func invalidText(text string) (fault.Place, bool) {
 	line, column := 1, 1
 	for len(text) > 0 {
 		c, size := utf8.DecodeRuneInString(text)
+		loneReturn := c == '\r' && !strings.HasPrefix(text, "\r\n")
+		control := c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f
 		switch {
-		case c == utf8.RuneError && size == 1, c == 0:
+		case c == utf8.RuneError && size == 1, control, loneReturn:
 			return fault.Place{Line: line, Column: column, Width: 1}, true
 		case c == '\n':
 			line, column = line+1, 1

@@ -68,7 +68,7 @@ func (r *reader) read(text string) *node {
 		return nil
 	}
 	if at, ok := invalidText(text); ok {
-		r.report(at, "file is not UTF-8 text", "", "save it as UTF-8")
+		r.report(at, "character is not UTF-8 text", "", "save the file as UTF-8 with line feeds, and write control characters as \"\\x01\"")
 		return nil
 	}
 	if line, ok := longLine(text); ok {

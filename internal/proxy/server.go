@@ -304,6 +304,10 @@ func (l *loop) unitEnded(s *server) {
 	if s.cancels > 0 || s.fence || l.proxy.policy.Load().Defaults.ResetAlways {
 		s.reset = s.reset || l.proxy.policy.Load().Defaults.ResetAlways
 		// The lease ends, the server stays out of the pool until it is quiet.
+		if !s.sess.Settle(&l.fx) {
+			l.flushFx(s)
+			return
+		}
 		c.srv = nil
 		l.restart(c)
 		l.abandon(s, c)

@@ -149,6 +149,12 @@ func (s *Server) Abandon(fx *Effects) {
 	} else if !s.skipping {
 		return
 	}
+	if !s.skipping {
+		// A Sync alone would commit what the client did not: fail first.
+		fx.ToServer = wire.AppendNamed(fx.ToServer, wire.Describe, 'S', "spillway: abandoned")
+		s.ops.push(op{kind: opDescribe, flags: flagSwallow, off: -1})
+	}
+	s.skipping = false
 	fx.ToServer = wire.AppendEmpty(fx.ToServer, wire.Sync)
 	s.ops.push(op{kind: opSync, flags: flagSwallow, off: -1})
 }

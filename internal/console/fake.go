@@ -138,7 +138,8 @@ func assignment(s statementText) (key, value string, err error) {
 	case first.is("TIME") && tokens[1].is("ZONE"):
 		return "time_zone", "", nil
 	}
-	if t := tokens[1]; len(tokens) < 3 || !t.is("TO") && !(t.kind == tokenSymbol && t.text == "=") {
+	equals := tokens[1].is("TO") || tokens[1].kind == tokenSymbol && tokens[1].text == "="
+	if len(tokens) < 3 || !equals {
 		return "", "", bad
 	}
 	if len(tokens) == 3 {

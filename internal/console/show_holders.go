@@ -56,7 +56,7 @@ func holders(ctx context.Context, facts proxy.Facts) ([]holder, error) {
 	if err != nil {
 		return nil, err
 	}
-	free := make(map[uint64]proxy.ConnStat, len(servers)) // of a client, that is
+	free := make(map[uint64]proxy.ConnStat, len(servers)) // no client is known to have them
 	for _, server := range servers {
 		free[server.ID] = server
 	}

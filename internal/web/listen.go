@@ -43,9 +43,7 @@ func listenPrivate(path string) (net.Listener, error) {
 	listener.SetUnlinkOnClose(false)
 	s := &privateSocket{UnixListener: listener, path: path}
 	if err := s.place(fresh); err != nil {
-		listener.Close()
-		os.Remove(fresh)
-		return nil, err
+		return nil, errors.Join(err, listener.Close(), os.Remove(fresh))
 	}
 	return s, nil
 }
@@ -81,7 +79,7 @@ func (s *privateSocket) place(fresh string) error {
 func (s *privateSocket) Close() error {
 	err := s.UnixListener.Close()
 	if there, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(there, s.made) {
-		os.Remove(s.path)
+		err = errors.Join(err, os.Remove(s.path))
 	}
 	return err
 }

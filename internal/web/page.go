@@ -172,6 +172,9 @@ func firstRows[Row any](rows []Row) (first []Row, more int) {
 	return rows[:n], len(rows) - n
 }
 
+// longWait is what nobody calls normal; alarms begin there too.
+const longWait = time.Second
+
 // verdict is the page in one sentence, with how bad it is.
 func verdict(v *pageView, pools []proxy.PoolStat) (text, tone string) {
 	var waiting int
@@ -193,8 +196,10 @@ func verdict(v *pageView, pools []proxy.PoolStat) (text, tone string) {
 		return fmt.Sprintf("%s: %d clients waiting", v.Gauges.State, waiting), "warn"
 	case full(v.Upstreams) != "":
 		return full(v.Upstreams) + " is full: " + queue, "bad"
-	case waiting > 0:
+	case oldest >= longWait:
 		return queue, "warn"
+	case waiting > 0:
+		return "Serving: " + queue, "ok"
 	}
 	return "Serving: nobody waits", "ok"
 }

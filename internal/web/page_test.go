@@ -57,6 +57,7 @@ func TestVerdict(t *testing.T) {
 		tone  string
 	}{
 		"Serving: nobody waits":                                {pageView{Gauges: proxy.Gauges{State: "active"}}, nil, "ok"},
+		"Serving: 1 waiting, the oldest for 10 ms":             {pageView{Gauges: proxy.Gauges{State: "active"}}, []proxy.PoolStat{{ClientsWaiting: 1, OldestWait: 10 * time.Millisecond}}, "ok"},
 		"3 waiting, the oldest for 3.0 s":                      {pageView{Gauges: proxy.Gauges{State: "active"}}, waiting, "warn"},
 		"main is full: 3 waiting, the oldest for 3.0 s":        {pageView{Gauges: proxy.Gauges{State: "active"}, Upstreams: []upstreamRow{full}}, waiting, "bad"},
 		"paused: 3 clients waiting":                            {pageView{Gauges: proxy.Gauges{State: "paused"}}, waiting, "warn"},

@@ -49,6 +49,7 @@ type op struct {
 type ops struct {
 	list []op
 	head int
+	open bool // what was sent last is not ended by a Sync: its transaction is still going
 }
 
 func (o *ops) empty() bool { return o.head == len(o.list) }
@@ -64,6 +65,13 @@ func (o *ops) pop() {
 }
 
 func (o *ops) push(p op) {
+	switch p.kind {
+	case opQuery, opSync:
+		o.open = false
+	case opCopyEnd:
+	default:
+		o.open = true
+	}
 	if o.head > 64 && o.head*2 > len(o.list) {
 		n := copy(o.list, o.list[o.head:])
 		clear(o.list[n:])

@@ -75,11 +75,14 @@ func (s *Server) Owner() *Client { return s.owner }
 // COPY data, and nothing sent to it is unsynced. ReadyForQuery alone proves
 // none of this.
 func (s *Server) Clean() bool {
-	return s.ops.empty() && s.state == wire.Idle && !s.copyIn && !s.skipping
+	return s.ops.empty() && !s.ops.open && s.state == wire.Idle && !s.copyIn && !s.skipping
 }
 
-// Quiet tells that the server owes nothing, whatever transaction it is in.
-func (s *Server) Quiet() bool { return s.ops.empty() && !s.copyIn && !s.skipping }
+// Quiet tells that the server owes nothing and no unit waits for its Sync,
+// whatever transaction it is in.
+func (s *Server) Quiet() bool {
+	return s.ops.empty() && !s.ops.open && !s.copyIn && !s.skipping
+}
 
 // Copying tells that COPY data is streaming to or from the server.
 func (s *Server) Copying() bool { return s.copyIn }

@@ -146,7 +146,7 @@ func (s *Server) Abandon(fx *Effects) {
 		if last == opQuery || last == opSync {
 			return
 		}
-	} else if !s.skipping {
+	} else if !s.skipping && !s.ops.open {
 		return
 	}
 	if !s.skipping {
@@ -216,6 +216,7 @@ func (s *Server) heal(p *op, fx *Effects) bool {
 	fx.ToServer = wire.AppendParse(fx.ToServer, st.name, st.Text, stringBytes(st.types))
 	fx.ToServer = append(fx.ToServer, s.unit[p.off:]...)
 	s.ops.list = append(s.ops.list, again...)
+	s.ops.open = false // it ends with its Sync
 	s.unit = s.unit[:0]
 	return true
 }

@@ -84,7 +84,7 @@ func (c *Client) parseNamed(s *Server, name []byte, st *Statement, fx *Effects) 
 		from := len(fx.ToServer)
 		fx.ToServer = wire.AppendParse(fx.ToServer, "", st.Text, stringBytes(st.types))
 		s.ops.push(op{kind: opParse, cs: cs, off: s.keep(fx.ToServer[from:], len(fx.ToServer)-from)})
-		s.unnamed = nil
+		s.unnamed, s.vague = nil, true
 		return drop
 	}
 	if s.table.has(st) {

@@ -94,9 +94,12 @@ func (r *registry) hostConfig(u *Upstream) schedule.HostConfig {
 	}
 	return schedule.HostConfig{
 		Usable: usable, Operator: u.OperatorSlots, FailFast: true, Loops: max(r.proxy.cfg.Loops, 1),
-		Connect: schedule.Pace{Parallel: orInt(u.ConnectPace, 4), PerSecond: orFloat(u.ConnectRate, 20), Burst: orInt(u.ConnectBurst, 10)},
+		Connect: schedule.Pace{Parallel: orInt(u.ConnectPace, 4), PerSecond: orFloat(u.ConnectRate, unpaced), Burst: orInt(u.ConnectBurst, 10)},
 	}
 }
+
+// unpaced is a rate no login waits for: connect_rate 0 means no limit.
+const unpaced = 1e6
 
 func orFloat(f, otherwise float64) float64 {
 	if f > 0 {

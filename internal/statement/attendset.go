@@ -31,7 +31,7 @@ func (s *Scanner) assigns(k keyword) bool {
 
 func (s *Scanner) attendSetName(k keyword, w []byte) {
 	if s.token == tokenQuoted {
-		if e := findWord(w); e != nil && (e.id == kwRole || e.id == kwSessionAuthorization) {
+		if named := findWord(w).word(); named == kwRole || named == kwSessionAuthorization {
 			s.current |= SetRole
 		}
 	}
@@ -73,9 +73,7 @@ func (s *Scanner) attendSetSession(k keyword, w []byte) {
 // attendReset reads the name after RESET.
 func (s *Scanner) attendReset(k keyword, w []byte) {
 	if s.token == tokenQuoted {
-		if e := findWord(w); e != nil {
-			k = e.id
-		}
+		k = findWord(w).word()
 	}
 	switch k {
 	case kwRole, kwSessionAuthorization:

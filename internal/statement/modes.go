@@ -48,7 +48,7 @@ func (s *Scanner) wordRest(p []byte, i int) int {
 		s.openEscape()
 		return i + 1
 	}
-	s.word(s.name[:s.nameLen])
+	s.word(s.name[:], 0, int(s.nameLen))
 	return i
 }
 

@@ -66,7 +66,7 @@ type Scanner struct {
 	level     int32 // nesting of block comments
 
 	clauses
-	name    [maxName]byte
+	name    [maxName + 1]byte
 	nameLen uint8
 	nameOdd bool // the name is longer than maxName or has escapes
 	tag     [maxName + 2]byte
@@ -110,7 +110,7 @@ func (s *Scanner) Feed(chunk []byte) {
 func (s *Scanner) Finish() Effect {
 	switch s.mode {
 	case modeWord:
-		s.word(s.name[:s.nameLen])
+		s.word(s.name[:], 0, int(s.nameLen))
 	case modeIdentEnd:
 		s.quoted(s.name[:s.nameLen])
 	case modeDash, modeSlash:
@@ -145,8 +145,10 @@ func (s *Scanner) text(p []byte, i int) int {
 				return j + 1
 			}
 			s.nameAt, s.nameEnd = i, j
-			s.word(p[i:j])
-			i = j
+			s.word(p, i, j)
+			if i = j; p[i] == ' ' {
+				i++
+			}
 		case classDigit:
 			i++
 			for i < len(p) && (classOf[p[i]] == classDigit || p[i] == '.') {
@@ -252,7 +254,7 @@ func (s *Scanner) openEscape() {
 // keepName copies a name, or what fits of it, from the chunk.
 func (s *Scanner) keepName(w []byte) {
 	s.nameOdd = len(w) > maxName
-	s.nameLen = uint8(copy(s.name[:], w))
+	s.nameLen = uint8(copy(s.name[:maxName], w))
 }
 
 // lastName gives the last name; chunk is the one being read.
@@ -265,7 +267,7 @@ func (s *Scanner) lastName(chunk []byte) []byte {
 
 // addName adds a byte to the name that is kept.
 func (s *Scanner) addName(c byte) {
-	if int(s.nameLen) < len(s.name) {
+	if s.nameLen < maxName {
 		s.name[s.nameLen] = c
 		s.nameLen++
 	} else {

@@ -132,7 +132,7 @@ func printWords(t *testing.T, b *bytes.Buffer) {
 			flags |= wordLabels
 		}
 		head, tail := wordKey([]byte(row[0]))
-		fmt.Fprintf(&entries, "{%#x,%#x,%d,%d,%d}, // %s\n", head, tail, len(row[0]), id, flags, row[0])
+		fmt.Fprintf(&entries, "{%#x,%#x,%d,%#x}, // %s\n", head, tail, len(row[0]), tokenName|token(id)<<8|token(flags)<<16, row[0])
 		if len(row[0]) > 16 {
 			fmt.Fprintf(&spelled, "%d: %q,\n", len(names)+1, row[0])
 		}

@@ -1,5 +1,7 @@
 package statement
 
+import "encoding/binary"
+
 // token is what the scanner remembers of a token: its kind, and for a key word
 // which one it is and its flags.
 type token uint32
@@ -21,8 +23,31 @@ func (t token) kind() token   { return t & 0xff }
 func (t token) word() keyword { return keyword(t >> 8) }
 func (t token) flags() uint8  { return uint8(t >> 16) }
 
-func wordToken(e *wordEntry) token {
-	return tokenName | token(e.id)<<8 | token(e.flags)<<16
+const heededToken = wordHeeded << 16
+
+// wordToken gives the token of the word text[at:end].
+func wordToken(text []byte, at, end int) token {
+	var head, tail uint64
+	n := end - at
+	if at+8 > len(text) {
+		head, tail = wordKey(text[at:end])
+	} else {
+		head = binary.LittleEndian.Uint64(text[at:])
+		if n < 8 {
+			head &= 1<<(8*uint(n)&63) - 1
+		} else if n > 8 {
+			tail = binary.LittleEndian.Uint64(text[end-8:]) | fold8
+		}
+		head |= fold8
+	}
+	slot := wordSlots[wordHash(head, tail, n, wordBits)]
+	if slot == 0 {
+		return tokenName
+	}
+	if e := findEntry(slot, head, tail, text[at:end]); e != nil {
+		return e.token
+	}
+	return tokenName
 }
 
 // isKeyword says whether t is the unquoted key word k.
@@ -73,9 +98,11 @@ type configCall struct {
 	argument uint8
 }
 
-// word takes a word that stands between tokens.
-func (s *Scanner) word(w []byte) {
+// word takes the word text[at:end] that stands between tokens. The text behind
+// it is only loaded, for speed, and does not count.
+func (s *Scanner) word(text []byte, at, end int) {
 	if s.token == tokenDot {
+		w := text[at:end]
 		s.token = tokenName
 		if s.qualifier == qualifierCatalog && foldedEqual(w, settingsView) {
 			s.heedSettings()
@@ -86,20 +113,15 @@ func (s *Scanner) word(w []byte) {
 		return
 	}
 	s.before, s.qualifier = s.token, qualifierNone
-	e := findWord(w)
-	if e == nil {
-		s.token = tokenName
-	} else {
-		s.token = wordToken(e)
-		if s.stage == stageQuery {
-			if e.flags&wordHeeded != 0 {
-				s.heed(e.id)
-			}
-			return
+	s.token = wordToken(text, at, end)
+	if s.stage == stageQuery {
+		if s.token&heededToken != 0 {
+			s.heed(s.token.word())
 		}
+		return
 	}
 	if s.stage < stageQuery {
-		s.attendName(w)
+		s.attendName(text[at:end])
 	}
 }
 

@@ -173,8 +173,7 @@ const (
 type wordEntry struct {
 	head, tail uint64
 	n          uint8
-	id         keyword
-	flags      uint8
+	token      token
 }
 
 const fold8 = 0x2020202020202020
@@ -207,19 +206,19 @@ func wordHash(head, tail uint64, n int, size uint) uint64 {
 	return h >> (64 - size)
 }
 
-// findWord gives the entry of w in the table of key words, nil for other words.
-func findWord(w []byte) *wordEntry {
-	head, tail := wordKey(w)
-	for h := wordHash(head, tail, len(w), wordBits); ; h = (h + 1) & (1<<wordBits - 1) {
-		slot := wordSlots[h]
-		if slot == 0 {
-			return nil
-		}
+// findWord gives the token of the key word w, tokenName for other words.
+func findWord(w []byte) token { return wordToken(w, 0, len(w)) }
+
+// findEntry looks for a key word in the slot and in those behind it.
+func findEntry(slot uint16, head, tail uint64, w []byte) *wordEntry {
+	for h := wordHash(head, tail, len(w), wordBits); slot != 0; slot = wordSlots[h] {
 		e := &wordEntries[slot]
 		if e.head == head && e.tail == tail && int(e.n) == len(w) && (len(w) <= 16 || foldedEqual(w, wordNames[slot])) {
 			return e
 		}
+		h = (h + 1) & (1<<wordBits - 1)
 	}
+	return nil
 }
 
 // foldedEqual compares w with a lower-case name, ignoring the case of ASCII

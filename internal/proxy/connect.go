@@ -162,6 +162,8 @@ func classify(err error) (wire.Report, schedule.FailClass) {
 		switch {
 		case strings.HasPrefix(rep.Code, "28"):
 			return rep, schedule.FailAuth
+		case rep.Code == "53300" && strings.Contains(rep.Message, " for "): // a role's or database's own limit
+			return rep, schedule.FailPool
 		case rep.Code == "53300":
 			return rep, schedule.FailFull
 		case rep.Code == "57P03":

@@ -173,6 +173,12 @@ func (s *Scanner) text(p []byte, i int) int {
 		case classOther, classColon:
 			s.operatorByte(p[i])
 			i++
+		case classDash, classSlash:
+			if i+1 == len(p) || p[i+1] == '-' || p[i+1] == '*' { // may be a comment
+				return s.special(p, i)
+			}
+			s.operator()
+			i++
 		case classEnd:
 			s.semicolon()
 			i++

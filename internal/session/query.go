@@ -16,6 +16,10 @@ const unshared = statement.Listen | statement.Advisory | statement.Temp | statem
 const weighty = unshared | statement.Set | statement.UnknownFunction | statement.Opaque |
 	statement.Execute | statement.Deallocate | statement.Begin
 
+// maxText is how much of a simple query is waited for, so that it can be
+// refused or rewritten; a longer one streams and is read on its way.
+const maxText = 64 << 10
+
 // query takes a simple query. Its text is read as it arrives; what it leaves
 // behind is known before its answer can come.
 func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
@@ -25,6 +29,10 @@ func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
 		return pass
 	}
 	if !m.whole() {
+		if m.Size <= maxText {
+			c.Counts.Queries--
+			return Action{Do: More, N: m.Size}
+		}
 		return c.longQuery(s, m)
 	}
 	text := m.body()
@@ -139,7 +147,7 @@ func (c *Client) effects(s *Server, e statement.Effect, text []byte, fx *Effects
 			Detail:  "It makes session state that the next client of the server would see.",
 			Hint:    "Use a pool of mode session, or set session.on_state: pin."}), true
 	}
-	if !extended && e&(statement.Deallocate|statement.Execute) != 0 && c.pinned&statement.Prepare == 0 {
+	if !extended && e&(statement.Deallocate|statement.Execute) != 0 {
 		if act, done := c.sqlPrepared(s, e, text, fx); done {
 			return act, true
 		}

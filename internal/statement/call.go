@@ -65,6 +65,10 @@ func (s *Scanner) call(w []byte) {
 	if class == functionPlain {
 		return
 	}
+	if class == functionUnknown && !s.odd() && s.trusted.has(w, s.token == tokenQuoted) {
+		s.current |= Volatile
+		return
+	}
 	s.current |= functionEffects[class]
 	if class == functionSetConfig {
 		s.openConfig()

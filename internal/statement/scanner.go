@@ -55,6 +55,8 @@ type Scanner struct {
 	effect  Effect // of the statements before
 	current Effect // of the statement being read
 
+	trusted *Trusted
+
 	mode      mode
 	backslash bool // plain strings have backslash escapes
 	started   bool // a statement has begun

@@ -152,10 +152,35 @@ func (l *lexer) word() lexeme {
 
 func (l *lexer) number() lexeme {
 	start := l.at
-	for l.at < len(l.text) && (classOf[l.text[l.at]] == classDigit || l.text[l.at] == '.') {
-		l.at++
+	if l.text[start] == '0' && (lower(l.peek(1)) == 'x' || lower(l.peek(1)) == 'o' || lower(l.peek(1)) == 'b') && isHex(l.peek(2)) {
+		for l.at += 2; isHex(l.peek(0)) || l.peek(0) == '_'; {
+			l.at++
+		}
+		return lexeme{lexNumber, Span{start, l.at}}
+	}
+	l.digits()
+	if lower(l.peek(0)) == 'e' {
+		sign := 0
+		if c := l.peek(1); c == '+' || c == '-' {
+			sign = 1
+		}
+		if classOf[l.peek(1+sign)] == classDigit {
+			l.at += 1 + sign
+			l.digits()
+		}
 	}
 	return lexeme{lexNumber, Span{start, l.at}}
+}
+
+func (l *lexer) digits() {
+	for {
+		switch c := l.peek(0); {
+		case classOf[c] == classDigit, c == '.', c == '_' && classOf[l.peek(1)] == classDigit:
+			l.at++
+		default:
+			return
+		}
+	}
 }
 
 // quoted reads a string whose opening quote is at l.at, and its continuations.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spillway/internal/session"
+	"spillway/internal/statement"
 	"spillway/internal/wire"
 )
 
@@ -145,6 +146,7 @@ func (l *loop) serverStat(s *server) ConnStat {
 		st.Link, st.Mode, st.Pinned = c.id, modeOf(c), c.sess.Pinned()
 		st.CheckedOutAt, st.TransactionAt, st.QueryAt = p.at(c.leaseAt), p.at(c.txnAt), p.at(c.queryAt)
 		st.RequestedAt = p.at(max(c.requestAt, s.requestAt))
+		st.SQL = string(statement.Redact(nil, s.sql, true, 500))
 	}
 	return st
 }
@@ -494,5 +496,9 @@ func (s *server) sqlOf(m *session.Msg) {
 	if m.Kind != wire.Query && m.Kind != wire.Parse {
 		return
 	}
-	s.sql = append(s.sql[:0], m.Raw[wire.HeaderSize:min(len(m.Raw), wire.HeaderSize+1024)]...)
+	text := m.Raw[wire.HeaderSize:]
+	if m.Kind == wire.Parse {
+		_, text, _ = wire.CString(text)
+	}
+	s.sql = append(s.sql[:0], text[:min(len(text), 1024)]...)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,5 +88,27 @@ func TestQueriesThroughEveryDriverAndMode(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestHolderShowsItsStatementWithoutLiterals(t *testing.T) {
+	pg := pgtest.Start(t, pgtest.Options{})
+	x, at := serve(t, "epoll", policyFor(pg, proxy.ModeTransaction))
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres", at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, "begin; select 'secret'"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := x.Servers(ctx)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d servers, %v", len(list), err)
+	}
+	if s := list[0]; s.InTransaction != 'T' || s.SQL == "" || strings.Contains(s.SQL, "secret") || s.Link == 0 {
+		t.Errorf("the holder's server reads %+v", s)
 	}
 }

@@ -121,7 +121,7 @@ func (p *parser) rest() (Span, bool) {
 		case p.isSign('('):
 			depth++
 		case p.isSign(')'):
-			depth--
+			depth = max(0, depth-1)
 		}
 	}
 }
@@ -251,6 +251,11 @@ func (p *parser) seekExecute() bool {
 		}
 	}
 	if !p.takeWord("create") {
+		return false
+	}
+	for p.takeWord("global") || p.takeWord("local") || p.takeWord("temp") || p.takeWord("temporary") || p.takeWord("unlogged") {
+	}
+	if !p.takeWord("table") {
 		return false
 	}
 	for ; p.now.kind != lexEnd && p.now.kind != lexBroken && !p.isSign(';'); p.advance() {

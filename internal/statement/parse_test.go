@@ -23,7 +23,7 @@ func TestParsePrepare(t *testing.T) {
 			t.Errorf("ParsePrepare(%q) = %+v, %v", test.text, got, ok)
 		}
 	}
-	for _, text := range []string{"", "PREPARE", "PREPARE p", "PREPARE p AS", "PREPARE p AS;", "PREPARE TRANSACTION 'x'", "PREPARE p (int AS SELECT 1", "PREPARE p AS SELECT 1; SELECT 2",
+	for _, text := range []string{"", "PREPARE", "PREPARE p", "PREPARE p AS", "PREPARE p AS;", "PREPARE TRANSACTION 'x'", "PREPARE p (int AS SELECT 1", "PREPARE p AS SELECT 1; SELECT 2", "PREPARE p AS SELECT 1); SELECT 2",
 		"PREPARE p AS SELECT 'x", "PREPARE 'p' AS SELECT 1", `PREPARE U&"p" AS SELECT 1`, `PREPARE "" AS SELECT 1`, "PREPARE p SELECT 1", "EXECUTE p", "PREPARE\x00 p AS SELECT 1"} {
 		if got, ok := ParsePrepare([]byte(text), true); ok {
 			t.Errorf("ParsePrepare(%q) = %+v", text, got)
@@ -52,7 +52,7 @@ func TestParseExecute(t *testing.T) {
 			t.Errorf("ParseExecute(%q) = %+v, %v", test.text, got, ok)
 		}
 	}
-	for _, text := range []string{"", "EXECUTE", "EXECUTE p(", "EXECUTE p(1) x", "EXECUTE p; EXECUTE q", "EXECUTE 1", "EXPLAIN SELECT 1", "CREATE TABLE x AS SELECT 1", "CREATE TABLE x (a int)", "SELECT 1"} {
+	for _, text := range []string{"", "EXECUTE", "EXECUTE p(", "EXECUTE p(1) x", "EXECUTE p; EXECUTE q", "EXECUTE 1", "EXPLAIN SELECT 1", "CREATE TABLE x AS SELECT 1", "CREATE TABLE x (a int)", "CREATE AS EXECUTE p", "SELECT 1"} {
 		if got, ok := ParseExecute([]byte(text), true); ok {
 			t.Errorf("ParseExecute(%q) = %+v", text, got)
 		}

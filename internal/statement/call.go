@@ -36,6 +36,8 @@ func (s *Scanner) isPhrase() bool {
 		return b == kwGroup || b == kwOrder || b == kwPartition
 	case kwSets:
 		return b == kwGrouping
+	case kwInsert:
+		return b == kwThen && s.merging
 	case kwRollup, kwCube:
 		return b == kwBy && s.grouping
 	case kwZone:

@@ -105,6 +105,7 @@ func (s *Scanner) dispatch(k keyword) {
 		s.readable = true
 		f = first{SessionFunction, stageSkip}
 	case kwInsert, kwUpdate, kwDelete, kwMerge:
+		s.merging = k == kwMerge
 		f = first{Write, stageQuery}
 	case kwBegin, kwStart:
 		f = first{Begin, stageSkip}
@@ -172,6 +173,8 @@ func (s *Scanner) heed(k keyword) {
 	case kwInsert, kwUpdate, kwDelete, kwMerge:
 		s.endCTEs()
 		s.current |= Write
+	case kwCase:
+		s.merging = false
 	case kwWith:
 		s.heedWith()
 	case kwInto:

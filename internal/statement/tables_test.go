@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "rewrite the generated tables")
 // heeded and naming list the words with these flags.
 const (
 	heeded = "select with insert update delete merge values into temp temporary for share key no as execute on operator distinct " +
-		"current_role current_user current_schema session_user system_user user search cycle by pg_settings"
+		"current_role current_user current_schema session_user system_user user search cycle by case pg_settings"
 	naming = "as into with recursive execute references"
 )
 

@@ -77,6 +77,7 @@ type clauses struct {
 	stage     stage
 	readable  bool // the statement may be Read
 	grouping  bool // the last BY was of GROUP BY
+	merging   bool // in a MERGE without CASE, where THEN INSERT (a) calls nothing
 	watch     bool // look for pg_temp in strings
 	watched   uint8
 

@@ -135,6 +135,7 @@ const (
 	kwTable
 	kwTemp
 	kwTemporary
+	kwThen
 	kwTime
 	kwTimelineHistory
 	kwTo

@@ -95,7 +95,7 @@ start_postgres() {
 }
 
 sql() { # DATABASE, then the statement on standard input
-	PGPASSWORD=$(cat "$run/superuser.secret") psql -X -q -A -t -v ON_ERROR_STOP=1 \
+	PGOPTIONS='-c client_min_messages=warning' PGPASSWORD=$(cat "$run/superuser.secret") psql -X -q -A -t -v ON_ERROR_STOP=1 \
 		-h 127.0.0.1 -p "$pg_port" -U postgres -d "$1"
 }
 
@@ -155,6 +155,7 @@ introduce() {
 		  psql -h 127.0.0.1 -p $listen_port -U app pgbouncer     # the console: SHOW POOLS; SHOW HELP;
 		  $bin/pgbench -h 127.0.0.1 -p $listen_port -U app -i app
 		  $bin/pgbench -h 127.0.0.1 -p $listen_port -U app -S -M prepared -c 50 -T 10 app
+		  bin/spillway pools -c $run/spillway.yaml               # also status, holders, reload
 		  curl http://127.0.0.1:$admin_port/metrics              # also /readyz?verbose
 
 		Config: $run/spillway.yaml   PostgreSQL's log: $run/postgres.log
@@ -168,20 +169,21 @@ stop_postgres() {
 }
 
 # The signal goes to Spillway, which drains; a second Ctrl-C ends it at once.
+# wait returns early for every trapped signal, so it is called until none came.
 serve() {
-	trap 'kill -INT "$pid" 2>/dev/null || true' INT
-	trap 'kill -TERM "$pid" 2>/dev/null || true' TERM HUP
+	passed=""
+	trap 'passed=INT; kill -INT "$pid" 2>/dev/null || true' INT
+	trap 'passed=TERM; kill -TERM "$pid" 2>/dev/null || true' TERM HUP
 	# In a session of its own, so that the terminal's Ctrl-C reaches it once.
 	setsid bin/spillway serve -c "$run/spillway.yaml" &
 	pid=$!
-	# wait returns early for every trapped signal.
 	code=0
 	wait "$pid" || code=$?
-	while kill -0 "$pid" 2>/dev/null; do
-		code=0
+	while [ -n "$passed" ]; do
+		passed="" code=0
 		wait "$pid" || code=$?
 	done
-	return $code
+	return "$code"
 }
 
 command -v go >/dev/null || fail "Go is not installed; see https://go.dev/doc/install"

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,14 +18,16 @@ import (
 var errPrinted = errors.New("printed")
 
 func newCheck() *cobra.Command {
-	var path string
+	var path, output string
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
 		Short: "Check a config file: line, column, caret, why and the mend",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report := config.Check(path)
-			fmt.Fprint(cmd.OutOrStdout(), report.Text())
+			if err := printReport(cmd.OutOrStdout(), report, output); err != nil {
+				return err
+			}
 			if !report.OK() {
 				return errPrinted
 			}
@@ -30,7 +35,34 @@ func newCheck() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "spillway.yaml", "the config file")
+	outputFlag(cmd, &output)
 	return cmd
+}
+
+func printReport(out io.Writer, r config.Report, output string) error {
+	if output != "json" {
+		_, err := io.WriteString(out, r.Text())
+		return err
+	}
+	problems := make([]problem, 0, len(r.Problems))
+	for _, p := range r.Problems {
+		problems = append(problems, problem{p.File, p.Line, p.Column, p.Warning, p.What, p.Why, p.Mend})
+	}
+	if len(r.Problems) == 0 && !r.OK() {
+		problems = append(problems, problem{File: r.Path, What: strings.TrimSpace(r.Text())})
+	}
+	return json.NewEncoder(out).Encode(map[string]any{"ok": r.OK(), "problems": problems})
+}
+
+// problem is one line of check -o json.
+type problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Warning bool   `json:"warning"`
+	What    string `json:"what"`
+	Why     string `json:"why,omitempty"`
+	Mend    string `json:"mend,omitempty"`
 }
 
 func newImport() *cobra.Command {

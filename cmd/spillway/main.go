@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	command, err := root.ExecuteC()
+	command, err := root.ExecuteContextC(context.Background())
 	return report(command, err, stderr)
 }
 
@@ -66,12 +67,13 @@ func report(command *cobra.Command, err error, stderr io.Writer) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "spillway",
-		Short:         "A PostgreSQL connection pooler and guard",
-		Long:          "Spillway stands between services and PostgreSQL: it pools connections, keeps every\nworkload inside its bounds and names who holds what.",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noSuchCommand,
+		Use:                        "spillway",
+		Short:                      "A PostgreSQL connection pooler and guard",
+		Long:                       "Spillway stands between services and PostgreSQL: it pools connections, keeps every\nworkload inside its bounds and names who holds what.",
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(cmd.ErrOrStderr())
 			_ = cmd.Help() // the error is that there was no command
@@ -79,7 +81,10 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newCheck(), newImport(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newReload())
+	for _, v := range views() {
+		root.AddCommand(newShow(v))
+	}
 	root.InitDefaultCompletionCmd()
 	return root
 }

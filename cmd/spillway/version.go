@@ -6,25 +6,42 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"spillway/internal/node"
 )
 
 func newVersion() *cobra.Command {
-	var format string
+	var output string
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print version, revision and platform",
+		Short: "Print version, revision, platform and what its kernel permits",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := build()
-			out := cmd.OutOrStdout()
-			if format == "json" {
-				return json.NewEncoder(out).Encode(map[string]string{"version": b.Version, "revision": b.Revision,
-					"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+			b, out := build(), cmd.OutOrStdout()
+			platform := runtime.GOOS + "/" + runtime.GOARCH
+			ring, permitted := node.Ring()
+			if output == "json" {
+				return json.NewEncoder(out).Encode(struct {
+					Version  string `json:"version"`
+					Revision string `json:"revision,omitempty"`
+					Go       string `json:"go"`
+					Platform string `json:"platform"`
+					Ring     string `json:"io_uring"`
+					RingOK   bool   `json:"io_uring_permitted"`
+				}{b.Version, b.Revision, runtime.Version(), platform, ring, permitted})
 			}
-			fmt.Fprintf(out, "spillway %s (%s, %s/%s)\n", b.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(out, "spillway %s (%s, %s)\n", b.Version, runtime.Version(), platform)
+			if b.Revision != "" {
+				fmt.Fprintf(out, "revision %s\n", b.Revision)
+			}
+			word := "not permitted"
+			if permitted {
+				word = "permitted"
+			}
+			fmt.Fprintf(out, "io_uring %s: %s\n", word, ring)
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&format, "output", "o", "table", "table or json")
+	outputFlag(cmd, &output)
 	return cmd
 }

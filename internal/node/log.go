@@ -109,7 +109,7 @@ func textFormat(out io.Writer) func(io.Writer) slog.Handler {
 		return func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
 	}
 	return func(w io.Writer) slog.Handler {
-		return tint.NewHandler(w, &tint.Options{
+		return tint.NewTextHandler(w, &tint.Options{
 			Level: slog.LevelDebug, ReplaceAttr: redact,
 			TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "",
 		})

@@ -51,6 +51,7 @@ type parts struct {
 	system   *supervisor
 	// drainDelay is how long readiness fails before clients are turned away.
 	drainDelay time.Duration
+	announce   func() // says in the log what serves now; may be nil
 }
 
 // phase is where a node is in its life.

@@ -37,6 +37,9 @@ func (n *Node) Run(signals <-chan os.Signal) error {
 	if err := n.Start(); err != nil {
 		return err
 	}
+	if n.announce != nil {
+		n.announce()
+	}
 	n.tell(n.system.Ready("serving"))
 	beat, end := context.WithCancel(context.Background())
 	var beating sync.WaitGroup
@@ -92,7 +95,7 @@ func (e *errand) abandon() {
 		return
 	}
 	e.cancel()
-	<-e.done
+	_ = <-e.done
 }
 
 // ended is the channel to wait on; nil, which never answers, for no errand.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -115,8 +116,26 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 		services:   services,
 		system:     system,
 		drainDelay: o.DrainDelay,
+		announce:   func() { announce(o.Build, hot, admin, log.Logger) },
 	})
 	return back.node, nil
+}
+
+// announce writes the one line that says what serves where.
+func announce(b Build, facts proxy.Facts, admin *web.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	gauges, err := facts.Gauges(ctx)
+	if err != nil {
+		log.Warn("the event loops do not answer yet", "error", err)
+		return
+	}
+	address := "none"
+	if addr := admin.Addr(); addr != nil {
+		address = addr.String()
+	}
+	log.Info("serving", "version", b.Version, "listen", strings.Join(gauges.Listeners, " "), "admin", address,
+		"driver", gauges.Driver, "loops", gauges.Loops)
 }
 
 // socketPathBytes is the longest path of a unix socket.

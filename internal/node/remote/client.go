@@ -39,16 +39,17 @@ func New(socket string) *Client {
 	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// Facts reads the facts of that name, and the answer as it came.
-func (c *Client) Facts(ctx context.Context, name string) (facts Listing, raw []byte, err error) {
-	raw, err = c.ask(ctx, http.MethodGet, name, nil)
+// Facts reads the facts of that name.
+func (c *Client) Facts(ctx context.Context, name string) (Listing, error) {
+	raw, err := c.ask(ctx, http.MethodGet, name, nil)
 	if err != nil {
-		return facts, nil, fmt.Errorf("read %s: %w", name, err)
+		return Listing{}, fmt.Errorf("read %s: %w", name, err)
 	}
+	var facts Listing
 	if err := json.Unmarshal(raw, &facts); err != nil {
-		return facts, nil, fmt.Errorf("read %s: the node's answer is not as expected: %w", name, err)
+		return Listing{}, fmt.Errorf("read %s: the node's answer is not as expected: %w", name, err)
 	}
-	return facts, raw, nil
+	return facts, nil
 }
 
 // Do asks for a verb with its arguments, nil for none, and returns the node's notes.

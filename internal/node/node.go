@@ -52,6 +52,8 @@ type parts struct {
 	// drainDelay is how long readiness fails before clients are turned away.
 	drainDelay time.Duration
 	announce   func() // says in the log what serves now; may be nil
+	// applied tells the control rooms what holds from now on; may be nil.
+	applied func(*config.Config)
 }
 
 // phase is where a node is in its life.

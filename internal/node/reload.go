@@ -80,6 +80,9 @@ func (n *Node) apply(next *Setup) error {
 	n.mu.Lock()
 	n.current = next
 	n.mu.Unlock()
+	if n.applied != nil && next.config != nil {
+		n.applied(next.config)
+	}
 	return nil
 }
 

@@ -88,11 +88,17 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 		return nil, err
 	}
 	hot.Facts, hot.Verbs = pooler, pooler
-	admin, err := web.New(webConfig(o, setup.config, webControl{back}, hot, log.With("room", "web")))
+	rooms, err := joinAll(&seam{handle: back, setup: setup, hot: hot, log: log.Logger, build: o.Build, note: logNotes(log.Logger)})
 	if err != nil {
 		return nil, errors.Join(err, pooler.Close())
 	}
-	services := []service{{"admin address", admin.Start, admin.Stop}}
+	served := webConfig(o, setup.config, webControl{back}, hot, log.With("room", "web"))
+	served.Routes, served.Metrics = rooms.routes, rooms.metrics
+	admin, err := web.New(served)
+	if err != nil {
+		return nil, errors.Join(err, stopServices(rooms.services), pooler.Close())
+	}
+	services := append(rooms.services, service{"admin address", admin.Start, admin.Stop})
 	if o.Pidfile != "" {
 		services = append(services, service{"pidfile",
 			func() error { return writePidfile(o.Pidfile) },
@@ -114,6 +120,7 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 		setup:      setup,
 		pooler:     pooler,
 		services:   services,
+		applied:    rooms.apply,
 		system:     system,
 		drainDelay: o.DrainDelay,
 		announce:   func() { announce(o.Build, hot, admin, log.Logger) },

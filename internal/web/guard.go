@@ -82,6 +82,15 @@ func (g *guard) ourName(host string) bool {
 	return g.names[strings.TrimSuffix(host, ".")]
 }
 
+// caller tells who asks. refusal says why it is no more than a viewer.
+func (g *guard) caller(r *http.Request) (c Caller, refusal *problem) {
+	who, refusal := g.act(r)
+	if refusal != nil {
+		return Caller{"anonymous", Viewer}, refusal
+	}
+	return Caller{who, Admin}, nil
+}
+
 // act refuses verbs of those who may only look. who names the one who may.
 func (g *guard) act(r *http.Request) (who string, refusal *problem) {
 	o := originOf(r)

@@ -29,6 +29,7 @@ func (s *Server) routes() (http.Handler, error) {
 	for name, verb := range s.verbs() {
 		mux.HandleFunc("POST /api/v1/"+name, s.act(name, verb))
 	}
+	s.extend(mux)
 	mux.HandleFunc("POST /-/reload", s.act("reload", s.reload))
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /style.css", style)
@@ -44,7 +45,7 @@ func (s *Server) metrics() (http.Handler, error) {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
-	for _, c := range all {
+	for _, c := range append(all, s.config.Metrics...) {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -67,7 +68,6 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", contentPolicy)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
 }

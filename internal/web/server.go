@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"spillway/internal/proxy"
 )
 
@@ -52,6 +54,8 @@ type Config struct {
 	Health  Health
 	Control Control
 	Build   Build
+	Routes  []Route                // of other rooms
+	Metrics []prometheus.Collector // of other rooms
 	Log     *slog.Logger
 }
 

@@ -116,6 +116,7 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 			refusal.write(w)
 			return
 		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		o, wait, refusal := readOrder(r)
 		if refusal != nil {
 			refusal.write(w)

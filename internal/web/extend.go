@@ -1,0 +1,157 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Role is what a caller may do; each holds what the one before may.
+type Role uint8
+
+// Roles.
+const (
+	Viewer   Role = iota // read
+	Operator             // contain: pause, limit, kill, ban, note
+	Admin                // everything
+)
+
+// Caller is who asks, as the log names them.
+type Caller struct {
+	Who  string // "uid 0", or the name of a token; "anonymous" for readers without one
+	Role Role
+}
+
+// Ask is one request to a Route.
+type Ask struct {
+	Caller Caller
+	Query  url.Values
+	Header http.Header
+	Body   []byte // at most MaxBody of the Route; owned by the callee
+
+	request *http.Request
+}
+
+// Path returns the part of the path that the route's {name} stands for.
+func (a *Ask) Path(name string) string { return a.request.PathValue(name) }
+
+// Decode reads the body strictly as one JSON value: no unknown field, no
+// second value, and only when it is declared as application/json. An empty
+// body leaves into as it is. The error is a refusal, to be returned as it is.
+func (a *Ask) Decode(into any) error {
+	if len(a.Body) == 0 {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return Refuse(http.StatusUnsupportedMediaType, "the body must be application/json", "")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(a.Body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return Refuse(http.StatusBadRequest, "the body is not as expected: "+err.Error(), "")
+	}
+	if decoder.More() {
+		return Refuse(http.StatusBadRequest, "the body holds more than one JSON value", "")
+	}
+	return nil
+}
+
+// Route is a path of the API that another room answers; node joins them in.
+type Route struct {
+	Method  string // GET, POST, …
+	Path    string // below /api/v1/, with the wildcards of http.ServeMux
+	Role    Role   // the least that may ask
+	MaxBody int64  // bytes; 0 = 64 KiB
+	// Wait is how long Answer may take; 0 = 30 s. Its context ends then.
+	Wait time.Duration
+	// Public routes do not ask for a role: Answer verifies the sender itself
+	// (a signature, a token of its own).
+	Public bool
+	// Answer's value is written as JSON with status 200; a json.RawMessage or a
+	// Document as it is. An error made by Refuse keeps its status, any other is 409.
+	Answer func(ctx context.Context, a *Ask) (any, error)
+}
+
+// Document is an answer that is not JSON.
+type Document struct {
+	ContentType string
+	Body        []byte
+}
+
+// Refusal is an error with an HTTP status and a hint how to mend it.
+type Refusal struct{ problem }
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.text }
+
+// Refuse makes the error that answers a request with status.
+func Refuse(status int, text, hint string) error { return &Refusal{problem{status, text, hint}} }
+
+// extend joins the rooms' routes to the mux.
+func (s *Server) extend(mux *http.ServeMux) {
+	for _, route := range s.config.Routes {
+		mux.HandleFunc(route.Method+" /api/v1/"+route.Path, s.answer(route))
+	}
+}
+
+func (s *Server) answer(route Route) http.HandlerFunc {
+	if route.MaxBody == 0 {
+		route.MaxBody = maxBody
+	}
+	if route.Wait == 0 {
+		route.Wait = defaultWait
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		caller, refusal := s.guard.caller(r)
+		if !route.Public && caller.Role < route.Role {
+			if refusal == nil {
+				refusal = &problem{http.StatusForbidden, "this needs a higher role", ""}
+			}
+			s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "reason", refusal.text)
+			refusal.write(w)
+			return
+		}
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(readTimeout))
+		_ = control.SetWriteDeadline(time.Now().Add(route.Wait + writeTimeout))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, route.MaxBody))
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			refuse(w, http.StatusRequestEntityTooLarge, "the body is too large", "")
+			return
+		}
+		if err != nil {
+			refuse(w, http.StatusBadRequest, "the body cannot be read", "")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), route.Wait)
+		defer cancel()
+		value, err := route.Answer(ctx, &Ask{caller, r.URL.Query(), r.Header, body, r})
+		writeAnswer(w, value, err)
+	}
+}
+
+func writeAnswer(w http.ResponseWriter, value any, err error) {
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal):
+		refusal.write(w)
+	case err != nil:
+		problemOf(err).write(w)
+	default:
+		if d, ok := value.(Document); ok {
+			w.Header().Set("Content-Type", d.ContentType)
+			w.Header().Set("Cache-Control", "no-store")
+			_, _ = w.Write(d.Body)
+			return
+		}
+		writeJSON(w, http.StatusOK, value)
+	}
+}

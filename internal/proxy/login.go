@@ -161,6 +161,11 @@ func (l *loop) firstPacket(c *client, b []byte) int {
 		return 0
 	}
 	st, err := wire.ParseStartup(b[:size])
+	if err != nil && st.Code == wire.CodeCancel {
+		l.note(c, badStartup)
+		l.dropClient(c) // whoever cancels is never answered
+		return len(b)
+	}
 	if err != nil {
 		l.endClient(c, badStartup, "")
 		return len(b)

@@ -171,6 +171,10 @@ func (c *Client) Front(s *Server, m Msg, fx *Effects) Action {
 		if act, done := c.unleased(&m, fx); done {
 			return act
 		}
+		if !m.whole() && m.Size <= maxText && c.Mode != Session {
+			// A client that stops in the middle of a message must not hold a server.
+			return Action{Do: More, N: m.Size}
+		}
 		return Action{Do: Lease}
 	}
 	if s.skipping && m.Kind != wire.Sync && m.Kind != wire.Terminate {
@@ -242,6 +246,9 @@ func (c *Client) unleased(m *Msg, fx *Effects) (Action, bool) {
 	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
 		return drop, true // late: the COPY they belong to is over
 	case wire.Sync:
+		if m.Size != wire.HeaderSize { // as PostgreSQL says of it
+			fx.ToClient = wire.AppendReport(fx.ToClient, wire.ErrorResponse, wire.Report{Severity: "ERROR", Code: "08P01", Message: "invalid message format"})
+		}
 		fx.ToClient = wire.AppendReady(fx.ToClient, wire.Idle)
 		return drop, true
 	case wire.Query, wire.Parse, wire.Bind, wire.Describe, wire.Close, wire.Execute, wire.FunctionCall:

@@ -508,16 +508,3 @@ func (l *loop) leaveQueue(c *client) {
 	l.carry(dirs)
 	l.giveDirs(dirs)
 }
-
-// drainClient ends a client at a boundary while the proxy shuts down.
-func (l *loop) drainClient(c *client) {
-	switch {
-	case c.phase == phaseServe && c.srv != nil && c.sess.Mode != session.Session && !c.sess.IsPinned():
-		return // at the end of its transaction
-	case c.phase == phaseServe && c.srv != nil && !c.srv.sess.Clean():
-		return
-	case c.phase == phaseServe && c.waitSince != 0:
-		return // has asked already: it is served
-	}
-	l.endClient(c, poolerShutdown, "")
-}

@@ -45,7 +45,7 @@ func (l *loop) accepted(ln *endpoint, fd int) {
 	c.endpoint = endpoint{fd: int32(fd), role: roleClient, slot: -1}
 	c.endpoint.client = c
 	why := l.proxy.gate.connect(&pol.Limits, c.limitAddr(), now)
-	if why == noReason && !l.proxy.Serving() {
+	if why == noReason && !l.proxy.takes() {
 		l.proxy.gate.disconnect(&pol.Limits, c.limitAddr())
 		why = poolerShutdown
 	}

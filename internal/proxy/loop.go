@@ -424,16 +424,5 @@ func (l *loop) shut() {
 	l.stopped = true
 }
 
-// drain stops accepting and ends every client that is at a boundary.
-func (l *loop) drain() {
-	for _, ep := range l.lns {
-		l.finish(ep)
-	}
-	l.lns = nil
-	for c := range l.clients {
-		l.drainClient(c)
-	}
-}
-
 // protocolFailure is what the log says of a peer that sends nonsense.
 func protocolFailure(b []byte, limit int) string { return wire.LengthError(b, limit).Error() }

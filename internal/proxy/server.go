@@ -36,6 +36,7 @@ type server struct {
 	fence     bool // a cancel was sent: an empty query must absorb one that comes late
 	oneWay    bool // a replication connection: never reused
 	fatal     bool // the server announced its end
+	told      bool // and its client has heard it
 	cancels   int  // cancel requests under way
 	canceling bool // what runs for this lease was cancelled by us
 	events    session.Event
@@ -120,7 +121,8 @@ func (l *loop) fromServer(s *server, b []byte) {
 		body := b[off+wire.HeaderSize : off+have]
 		forward, ev := s.sess.Back(kind, body, &l.fx)
 		if kind == wire.ErrorResponse {
-			l.errorSeen(s, body)
+			forward = forward && !l.betweenLeases(s)
+			l.errorSeen(s, body, forward)
 		}
 		if !forward {
 			gather = append(gather, b[run:off]...)
@@ -170,13 +172,25 @@ func (l *loop) toClient(s *server, gather, run []byte) {
 	l.send(&c.endpoint, l.gather)
 }
 
-// errorSeen notes what errors say about the server itself.
-func (l *loop) errorSeen(s *server, body []byte) {
+// betweenLeases says whether a server has nothing more to do for its client,
+// which will give it back: what it says now is no business of the client's.
+func (l *loop) betweenLeases(s *server) bool {
+	c := s.client
+	return c != nil && c.sess.Mode != session.Session && !c.sess.IsPinned() && s.sess.Quiet() && s.sess.Clean()
+}
+
+// errorSeen notes what errors say about the server itself; told says that its
+// client gets this one.
+func (l *loop) errorSeen(s *server, body []byte, told bool) {
 	code := string(s.sess.LastCode[:])
 	switch code {
 	case "57P01", "57P02", "57P03", "08P01", "25P03", "25P04", "57P05":
 		if rep := wire.ParseReport(body); rep.Severity == "FATAL" || rep.Severity == "PANIC" {
 			s.fatal = true
+			s.told = told && s.client != nil
+			if s.client == nil {
+				l.lost(s, "the server ended the session") // before anybody leases it
+			}
 		}
 	case "25006":
 		l.readOnly(s)
@@ -293,7 +307,7 @@ func (l *loop) unitEnded(s *server) {
 		l.arm(c) // idle in transaction from now on
 		return
 	}
-	if l.proxy.state.Load() == stateDraining {
+	if l.proxy.state.Load() == stateDraining && !l.spared(c) {
 		l.endClient(c, poolerShutdown, "")
 		return
 	}
@@ -345,7 +359,7 @@ func (l *loop) release(s *server) {
 	if s.closed {
 		return
 	}
-	if s.oneWay || l.proxy.state.Load() == stateClosed {
+	if s.oneWay || s.fatal || l.proxy.state.Load() == stateClosed {
 		l.closeServer(s, "not reusable")
 		return
 	}
@@ -428,7 +442,7 @@ func (l *loop) clean(s *server) {
 func (l *loop) lost(s *server, why string) {
 	c := s.client
 	untouched := c != nil && s.state == serverTested
-	fatal := s.fatal
+	told := s.told
 	l.closeServer(s, why)
 	if c == nil || c.closed {
 		return
@@ -440,7 +454,7 @@ func (l *loop) lost(s *server, why string) {
 		if l.acquire(c) {
 			l.run = append(l.run, c)
 		}
-	case fatal:
+	case told:
 		l.note(c, serverGone)
 		l.dropClient(c) // the server's own last words are on their way
 	default:

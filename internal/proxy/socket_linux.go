@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -20,11 +21,15 @@ import (
 type listener struct {
 	at   Listen
 	addr string
-	path string // of a unix socket: removed at the end
+	path string      // of a unix socket: removed at the end
+	made fs.FileInfo // the socket's file, to tell it from a successor's
 }
 
 func (ln *listener) close() {
-	if ln.path != "" {
+	if ln.path == "" {
+		return
+	}
+	if now, err := os.Lstat(ln.path); err == nil && os.SameFile(now, ln.made) {
 		_ = os.Remove(ln.path)
 	}
 }
@@ -153,36 +158,70 @@ func (p *Proxy) inherit(at Listen) ([]*listener, error) {
 	return []*listener{ln}, nil
 }
 
+// listenUnix makes the socket under another name and moves it into place, so
+// that clients find one of the two while a successor takes over.
 func (p *Proxy) listenUnix(at Listen) ([]*listener, error) {
 	if c, err := net.DialTimeout("unix", at.Address, time.Second); err == nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("listen on %s: another process serves this socket", at.Address)
+		if !p.cfg.ReusePort {
+			return nil, fmt.Errorf("listen on %s: another process serves this socket (reuse_port: true takes it over)", at.Address)
+		}
 	}
-	_ = os.Remove(at.Address)
 	if err := os.MkdirAll(filepath.Dir(at.Address), 0o755); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, made, err := unixSocket(at, orInt(p.cfg.Backlog, 4096))
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
 	}
-	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: at.Address}); err == nil {
-		err = unix.Listen(fd, orInt(p.cfg.Backlog, 4096))
+	ln := &listener{at: at, addr: at.Address, path: at.Address, made: made}
+	p.loops[0].lns = append(p.loops[0].lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+	return []*listener{ln}, nil
+}
+
+func unixSocket(at Listen, backlog int) (fd int, made fs.FileInfo, err error) {
+	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, nil, err
+	}
+	next := filepath.Join(filepath.Dir(at.Address), ".s"+strconv.Itoa(os.Getpid())) // no longer than the name it gets
+	_ = os.Remove(next)
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: next}); err == nil {
+		err = unix.Listen(fd, backlog)
 	}
 	mode := os.FileMode(at.Mode)
 	if mode == 0 {
 		mode = 0o777
 	}
 	if err == nil {
-		err = os.Chmod(at.Address, mode)
+		err = os.Chmod(next, mode)
+	}
+	if err == nil {
+		err = os.Rename(next, at.Address)
+	}
+	if err == nil {
+		made, err = os.Lstat(at.Address)
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
+		return -1, nil, err
 	}
-	ln := &listener{at: at, addr: at.Address, path: at.Address}
-	p.loops[0].lns = append(p.loops[0].lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
-	return []*listener{ln}, nil
+	return fd, made, nil
+}
+
+// steer sends new connections of a shared port to the sockets that were bound
+// after ours, if there are any: the kernel keeps the sockets of a port in the
+// order in which they were bound and asks this program for an index. One that
+// is out of range means the usual choice. An error leaves the usual choice.
+func steer(fd, ours int) {
+	program := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: uint32(ours)}}
+	_ = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+}
+
+// acceptOne takes one connection that waits; an error means there is none.
+func acceptOne(listener int) (int, error) {
+	fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	return fd, err
 }
 
 func addrOfSockaddr(sa unix.Sockaddr) (netip.AddrPort, bool) {

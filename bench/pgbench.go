@@ -45,7 +45,7 @@ func (r *rig) pgbench(ctx context.Context, p *contender, b benchRun) (Sample, er
 	if err != nil {
 		return Sample{}, fmt.Errorf("make log folder: %w", err)
 	}
-	defer os.RemoveAll(logs)
+	defer func() { _ = os.RemoveAll(logs) }()
 	cmd := exec.CommandContext(ctx, path, append([]string{"-n", "-P", "1", "--log", "--log-prefix=" + filepath.Join(logs, "t"),
 		"-T", strconv.Itoa(r.options.seconds + b.connecting()), "-c", strconv.Itoa(b.clients), "-j", strconv.Itoa(min(2, b.clients))},
 		append(b.args, database)...)...)

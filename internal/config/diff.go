@@ -15,7 +15,9 @@ func Diff(before, after *Config) (changed, needRestart []string) {
 	d.keys(table(), before, after, "")
 	for _, path := range slices.Sorted(maps.Keys(before.loaded.contents)) {
 		if now, ok := after.loaded.contents[path]; ok && now != before.loaded.contents[path] {
-			d.all[path] = d.all[path]
+			if _, listed := d.all[path]; !listed {
+				d.all[path] = false
+			}
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(d.all)) {

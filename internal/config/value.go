@@ -84,7 +84,7 @@ func parseBytes(text string) (Bytes, error) {
 	if text == "0" {
 		return 0, nil
 	}
-	digits := strings.TrimRight(text, "BKMGTiBkmgtb ")
+	digits := strings.TrimRight(text, "BKMGTikmgtb ")
 	unit, known := sizeUnits()[strings.TrimSpace(text[len(digits):])]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	switch {

@@ -95,7 +95,7 @@ func (e *errand) abandon() {
 		return
 	}
 	e.cancel()
-	_ = <-e.done
+	<-e.done //nolint:errcheck // what an abandoned errand answers is of no interest
 }
 
 // ended is the channel to wait on; nil, which never answers, for no errand.

@@ -6,9 +6,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,9 +155,9 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 	} else {
 		args = append(args, out)
 	}
-	goTool := filepath.Join(runtime.GOROOT(), "bin", "go")
-	if _, err := os.Stat(goTool); err != nil {
-		goTool = "go"
+	goTool, err := exec.LookPath("go") // `go test` puts its own first
+	if err != nil {
+		return "", fmt.Errorf("find go: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return "", fmt.Errorf("make build folder: %w", err)

@@ -197,7 +197,7 @@ func (d *epoll) wait(wait int64) (int, error) {
 		return ok(n, errno)
 	}
 	_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-	if n, errno = rawEpollWait(d.fd, d.events[:], 0); n > 0 {
+	if n, _ = rawEpollWait(d.fd, d.events[:], 0); n > 0 {
 		return n, nil
 	}
 	ms := -1

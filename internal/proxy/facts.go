@@ -97,6 +97,7 @@ func modeOf(c *client) PoolMode {
 		return ModeSession
 	case session.Statement1:
 		return ModeStatement
+	case session.Transaction:
 	}
 	return ModeTransaction
 }

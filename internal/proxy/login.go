@@ -27,7 +27,6 @@ type login struct {
 	password string
 	endPoint []byte
 	cert     string // common name of the client's certificate
-	hello    bool   // the first bytes were looked at
 	database *Database
 	requests int  // SSL and GSS requests seen
 	adapted  bool // the settings asked for are in the session
@@ -500,6 +499,8 @@ func (l *loop) proof(c *client, body []byte) {
 			return
 		}
 		l.scramProof(c, body)
+	default:
+		l.denied(c) // nothing was asked for
 	}
 }
 
@@ -678,6 +679,7 @@ func (l *loop) prepare(c *client, pol *ruling, d *Database) {
 		mode = session.Session
 	case ModeStatement:
 		mode = session.Statement1
+	default:
 	}
 	if c.login.startup.Get("replication") != "" && !strings.EqualFold(c.login.startup.Get("replication"), "false") {
 		mode = session.Session

@@ -35,7 +35,6 @@ type loop struct {
 	bufs    [][]byte
 
 	turned  atomic.Int64
-	asleep  atomic.Int64 // until when the loop may sleep; 0 while it runs
 	stopped bool
 
 	mu    sync.Mutex // guards mail
@@ -286,6 +285,7 @@ func (l *loop) data(ep *endpoint, b []byte) {
 		l.fromClient(ep.client, b)
 	case roleServer:
 		l.fromServer(ep.server, b)
+	case roleListener: // has no data
 	}
 }
 

@@ -214,6 +214,7 @@ func (p *Proxy) Close() error {
 	}
 	p.ended.Wait()
 	p.workers.Wait()
+	p.secret.closeLinks()
 	for _, ln := range p.listeners {
 		ln.close()
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"time"
 
 	"spillway/internal/schedule"
@@ -66,6 +65,7 @@ func (s *server) become(to serverState) {
 			mark = schedule.Tested
 		case serverCanceled:
 			mark = schedule.Cancelled
+		default:
 		}
 		s.pool.up.host.SetMark(s.sched, mark)
 	}
@@ -550,5 +550,3 @@ func (l *loop) adopt(s *server, d schedule.Directive, held bool) {
 	s.sess.Reset("DEALLOCATE ALL", &l.fx)
 	l.flushFx(s)
 }
-
-var errPoolGone = errors.New("the pool was removed")

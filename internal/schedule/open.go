@@ -198,6 +198,7 @@ func (h *Host) shares(b block, q, p *Pool) bool {
 		return q.cfg.Database == p.cfg.Database
 	case userFull:
 		return q.cfg.User == p.cfg.User
+	case free, poolFull, slotsFull:
 	}
 	return h.slotsOf(q) == h.slotsOf(p)
 }
@@ -243,6 +244,7 @@ func (h *Host) OpenFailed(now int64, s *Server, class FailClass, out []Directive
 		h.blame(s.Pool, class)
 	case FailPool:
 		s.Pool.fail(h, class, backoffCap)
+	case FailCancelled: // nobody's fault
 	}
 	out = h.failWaiters(out)
 	return h.pump(out)

@@ -134,6 +134,7 @@ func (h *Host) helps(s *Server, r *lane) bool {
 		return s.Pool.cfg.Database == r.pool.cfg.Database
 	case userFull:
 		return s.Pool.cfg.User == r.pool.cfg.User
+	case free, poolFull:
 	}
 	return false
 }

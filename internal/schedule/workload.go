@@ -21,6 +21,7 @@ func (c Class) order() int {
 		return 0
 	case Batch:
 		return 2
+	case Normal:
 	}
 	return 1
 }

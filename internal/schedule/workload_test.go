@@ -269,9 +269,9 @@ func TestWorkloadThatGoesAway(t *testing.T) {
 	w := newWorld(t, cfg)
 	p := w.pool(PoolConfig{})
 	old := w.h.Workload("batch")
-	s := w.server(w.clientOf(p, "batch"))
+	w.server(w.clientOf(p, "batch"))
 	w.settle()
-	s = w.order[0]
+	s := w.order[0]
 	cfg.Workloads = cfg.Workloads[:1]
 	w.obey(w.h.Configure(w.now, cfg, nil))
 	eq(t, "by name", w.h.Workload("batch") == nil, true)

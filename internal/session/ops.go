@@ -53,7 +53,6 @@ type ops struct {
 }
 
 func (o *ops) empty() bool { return o.head == len(o.list) }
-func (o *ops) len() int    { return len(o.list) - o.head }
 func (o *ops) first() *op  { return &o.list[o.head] }
 
 func (o *ops) pop() {

@@ -184,11 +184,11 @@ func (c *client) executeUnknown(ctx context.Context) error {
 			continue
 		}
 		if _, err := c.do(ctx, "EXECUTE "+name); code(err) != "26000" {
-			return fmt.Errorf("%w: EXECUTE of %s, never prepared: %v", errLeak, name, err)
+			return fmt.Errorf("%w: EXECUTE of %s, never prepared: SQLSTATE %q", errLeak, name, code(err))
 		}
 		c.trail = append(c.trail, "Bind "+name)
 		if got := c.conn.ExecPrepared(ctx, name, nil, nil, nil).Read(); code(got.Err) != "26000" {
-			return fmt.Errorf("%w: Bind of %s, never prepared: %v", errLeak, name, got.Err)
+			return fmt.Errorf("%w: Bind of %s, never prepared: SQLSTATE %q", errLeak, name, code(got.Err))
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 const KindsVariable = "SPILLWAY_KINDS"
 
 // Drivers are the ways Spillway can drive its sockets on Linux.
-var Drivers = []string{"epoll"}
+var Drivers = []string{"epoll", "uring"}
 
 // Kinds are those a suite runs on: Spillway under every driver in each of the
 // modes, or what the environment says.

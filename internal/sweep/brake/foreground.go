@@ -1,0 +1,146 @@
+package brake
+
+import (
+	"math"
+	"time"
+)
+
+// relearn is after how long of holding the sweep the foreground's load is what
+// it is from now on.
+const relearn = 10 * time.Minute
+
+// load compares the transactions a second with what they were.
+type load struct {
+	recent []commits
+	usual  float64 // per second; 0 = not known yet
+	held   time.Time
+}
+
+type commits struct {
+	at time.Time
+	n  float64
+}
+
+// foreground is the count of the others' transactions: the proxy's own where
+// there is one, otherwise the server's statistics, which are up to a second old.
+func foreground(f Facts) float64 {
+	if f.Sight != nil {
+		return float64(total(f.Sight.Counts))
+	}
+	return float64(f.Commits - f.OwnCommits)
+}
+
+func (l *load) judge(f, last Facts, limits Limits, add adder) {
+	if limits.LoadRise == 0 || (f.Sight == nil) != (last.Sight == nil) {
+		*l = load{}
+		return
+	}
+	l.recent = append(l.recent, commits{f.At, foreground(f)})
+	for len(l.recent) > 2 && f.At.Sub(l.recent[1].at) >= time.Second {
+		l.recent = l.recent[1:]
+	}
+	span := f.At.Sub(l.recent[0].at)
+	if span < 900*time.Millisecond {
+		return
+	}
+	now := max(l.recent[len(l.recent)-1].n-l.recent[0].n, 0) / span.Seconds()
+	// 50/s: below that a person with psql would be a rise.
+	level := over(now, l.usual*(1+limits.LoadRise)+50, l.usual*(1+2*limits.LoadRise)*2+100)
+	switch {
+	case l.usual == 0:
+		l.usual = now
+		return
+	case level == Clear:
+		l.held = time.Time{}
+		// A minute's memory; the share of one look of it.
+		l.usual += (now - l.usual) * (1 - math.Exp(-f.At.Sub(last.At).Seconds()/60))
+		return
+	case l.held.IsZero():
+		l.held = f.At
+	case f.At.Sub(l.held) > relearn:
+		l.usual, l.held = now, time.Time{}
+	}
+	add("load", level, "%.0f transactions/s, %.0f before; slower from +%.0f %%", now, l.usual, 100*limits.LoadRise)
+}
+
+// latency compares the p99 while the sweep works with the p99 while it rests.
+// The sweep rests on purpose now and then, so both are of the same minutes and
+// no drift of the traffic is mistaken for the sweep's doing.
+type latency struct {
+	bounds             []float64
+	rest, fast, steady []float64 // decayed counts
+}
+
+// Decay per look, at four a second: rests are remembered for some 20 looks of
+// rest, fast is the last second or so, steady the last four.
+const (
+	restDecay, fastDecay, steadyDecay = 0.97, 0.7, 0.94
+	// p99 of fewer transactions than this is one outlier.
+	leastSeen = 100
+)
+
+func (l *latency) judge(f, last Facts, limits Limits, add adder) {
+	if f.Sight == nil || limits.P99Rise == 0 {
+		return
+	}
+	n := len(f.Sight.Counts)
+	if len(l.rest) != n {
+		*l = latency{f.Sight.Bounds, make([]float64, n), make([]float64, n), make([]float64, n)}
+	}
+	if last.Sight == nil || len(last.Sight.Counts) != n {
+		return
+	}
+	for i := range n {
+		seen := float64(f.Sight.Counts[i] - min(last.Sight.Counts[i], f.Sight.Counts[i]))
+		if f.Resting {
+			l.rest[i] = l.rest[i]*restDecay + seen
+			continue
+		}
+		l.fast[i] = l.fast[i]*fastDecay + seen
+		l.steady[i] = l.steady[i]*steadyDecay + seen
+	}
+	rest, ok := quantile(l.bounds, l.rest, 0.99)
+	if !ok || f.Resting {
+		return
+	}
+	if now, ok := quantile(l.bounds, l.fast, 0.99); ok && now > 2*(1+limits.P99Rise)*rest+0.002 {
+		add("p99", Hard, "%s, %s while the sweep rests", millis(now), millis(rest))
+		return
+	}
+	if now, ok := quantile(l.bounds, l.steady, 0.99); ok && now > (1+limits.P99Rise)*rest {
+		add("p99", Soft, "%s, %s while the sweep rests; slower from +%.0f %%", millis(now), millis(rest), 100*limits.P99Rise)
+	}
+}
+
+func millis(s float64) string { return short(time.Duration(s * float64(time.Second))) }
+
+func total(counts []uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// quantile reads q from counts, straight lines within buckets; false when too
+// few were counted.
+func quantile(bounds, counts []float64, q float64) (float64, bool) {
+	var all float64
+	for _, c := range counts {
+		all += c
+	}
+	if all < leastSeen {
+		return 0, false
+	}
+	want, low := q*all, 0.0
+	for i, c := range counts {
+		if i >= len(bounds) {
+			break
+		}
+		if want <= c && c > 0 {
+			return low + (bounds[i]-low)*want/c, true
+		}
+		want -= c
+		low = bounds[i]
+	}
+	return low, true
+}

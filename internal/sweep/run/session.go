@@ -1,0 +1,146 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"spillway/internal/sweep/target"
+)
+
+// Bounds of a batch's statements.
+const (
+	// lockWait is how long a batch waits for a lock: whoever waits behind it
+	// waits no longer because of it.
+	lockWait = 500 * time.Millisecond
+	// batchTimeout is how long a batch may take; it doubles when even the
+	// smallest batch takes longer, up to mostTimeout.
+	batchTimeout, mostTimeout = 5 * time.Second, 5 * time.Minute
+	// takeWithin is how long a lock is waited for whose holder may have died.
+	takeWithin = 5 * time.Second
+)
+
+// session is the runner's connection; it holds the advisory locks.
+type session struct {
+	conn    *pgx.Conn
+	timeout time.Duration
+}
+
+// open connects and takes the locks of all tables of the sweep.
+func open(ctx context.Context, dial Dial, s *Sweep) (*session, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	one := &session{conn: conn, timeout: batchTimeout}
+	if err := one.setUp(ctx, s); err != nil {
+		target.Close(conn)
+		return nil, err
+	}
+	return one, nil
+}
+
+func (s *session) setUp(ctx context.Context, sweep *Sweep) error {
+	// A lost commit is one that the cursor has not seen either; so no batch
+	// waits for the disk or a replica. A client that is gone is noticed.
+	_, err := s.conn.Exec(ctx, fmt.Sprintf(`SET lock_timeout = %d; SET statement_timeout = %d; SET synchronous_commit = off;
+		SELECT set_config('TimeZone', %s, false); SELECT set_config('client_connection_check_interval', '1000', false) WHERE current_setting('server_version_num')::int >= 140000`,
+		lockWait.Milliseconds(), s.timeout.Milliseconds(), literal(sweep.Job.Zone)))
+	if err != nil {
+		return fmt.Errorf("set up session: %w", err)
+	}
+	return s.lock(ctx, sweep)
+}
+
+// lock takes the advisory locks of the table and its partitions. A lock whose
+// holder has just died goes when PostgreSQL notices.
+func (s *session) lock(ctx context.Context, sweep *Sweep) error {
+	oids := []int64{int64(sweep.Relation)}
+	for i := range sweep.Job.Legs {
+		if oid := int64(sweep.Job.Legs[i].OID); oid != oids[0] {
+			oids = append(oids, oid)
+		}
+	}
+	deadline := time.Now().Add(takeWithin)
+	for {
+		var taken bool
+		err := s.conn.QueryRow(ctx, `SELECT bool_and(pg_try_advisory_lock($1, (CASE WHEN o > 2147483647 THEN o - 4294967296 ELSE o END)::int)) FROM unnest($2::bigint[]) o`, int32(lockClass), oids).Scan(&taken)
+		if err != nil {
+			return fmt.Errorf("lock table %s: %w", sweep.Table, err)
+		}
+		if taken {
+			return nil
+		}
+		if _, err := s.conn.Exec(ctx, "SELECT pg_advisory_unlock_all()"); err != nil {
+			return fmt.Errorf("unlock: %w", err)
+		}
+		if time.Now().After(deadline) {
+			return s.taken(ctx, sweep)
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// taken names who has the lock.
+func (s *session) taken(ctx context.Context, sweep *Sweep) error {
+	var pid int
+	var application string
+	err := s.conn.QueryRow(ctx, `SELECT l.pid, coalesce(a.application_name || coalesce(' from ' || a.client_addr, ''), '') FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid() AND l.objid = $2 LIMIT 1`, uint32(lockClass), sweep.Relation).Scan(&pid, &application)
+	if err != nil {
+		return fmt.Errorf("sweep %s: %w", sweep.Table, ErrTaken)
+	}
+	return fmt.Errorf("sweep %s: %w (backend %d, %s)", sweep.Table, ErrTaken, pid, application)
+}
+
+// many runs statements in one round trip and returns each one's result. After
+// an error the transaction is rolled back.
+func (s *session) many(ctx context.Context, sql string) ([]*pgconn.Result, error) {
+	results, err := s.conn.PgConn().Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, s.back(ctx, err)
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			return nil, s.back(ctx, r.Err)
+		}
+	}
+	return results, nil
+}
+
+// back rolls back after err and returns it.
+func (s *session) back(ctx context.Context, err error) error {
+	if s.conn.IsClosed() {
+		return err
+	}
+	if _, failed := s.conn.Exec(ctx, "ROLLBACK"); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
+}
+
+// allow changes the time a statement may take.
+func (s *session) allow(ctx context.Context, d time.Duration) error {
+	_, err := s.conn.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", d.Milliseconds()))
+	if err != nil {
+		return fmt.Errorf("set statement_timeout: %w", err)
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,228 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"spillway/internal/sweep/plan"
+	"spillway/internal/sweep/target"
+)
+
+// schema is what a sweep keeps in the swept database. Half of each page stays
+// free, so that saving the cursor is an update in place.
+const schema = `
+CREATE SCHEMA IF NOT EXISTS spillway;
+CREATE TABLE IF NOT EXISTS spillway.sweep (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	name text NOT NULL DEFAULT '',
+	relation oid NOT NULL,
+	table_name text NOT NULL,
+	job jsonb NOT NULL,
+	cutoff timestamptz NOT NULL,
+	phase text NOT NULL DEFAULT 'running',
+	want text NOT NULL DEFAULT 'run',
+	fence bigint NOT NULL DEFAULT 0,
+	holder text NOT NULL DEFAULT '',
+	cursor jsonb NOT NULL DEFAULT '{}',
+	backlog float8 NOT NULL DEFAULT 0,
+	deleted bigint NOT NULL DEFAULT 0,
+	batches bigint NOT NULL DEFAULT 0,
+	kept bigint NOT NULL DEFAULT 0,
+	active float8 NOT NULL DEFAULT 0,
+	brake text NOT NULL DEFAULT '',
+	reason text NOT NULL DEFAULT '',
+	created timestamptz NOT NULL DEFAULT clock_timestamp(),
+	beat timestamptz NOT NULL DEFAULT clock_timestamp(),
+	ended timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE spillway.sweep IS 'Sweeps of Spillway: one row each, with its cursor. Rows that are over may be deleted.'`
+
+// prepare makes the schema where it is missing.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	var there bool
+	var err error
+	// Two who make it at once: the catalog's unique index lets one of them through.
+	for range 5 {
+		if err = conn.QueryRow(ctx, "SELECT to_regclass('spillway.sweep') IS NOT NULL").Scan(&there); err != nil || there {
+			break
+		}
+		if _, err = conn.Exec(ctx, "BEGIN; SET LOCAL client_min_messages = warning; "+schema+"; COMMIT"); err == nil {
+			return nil
+		}
+		if _, back := conn.Exec(ctx, "ROLLBACK"); back != nil {
+			return errors.Join(err, back)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("make schema spillway for the cursor: %w", err)
+	}
+	return nil
+}
+
+// Begin writes down a plan as a sweep that a runner can take up, and makes the
+// table that rows are kept in where that is missing. name is the config's.
+func Begin(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, o Options) (int64, error) {
+	if err := prepare(ctx, conn); err != nil {
+		return 0, err
+	}
+	job := Job{
+		Order: p.Order, Strategy: p.Chosen, Alias: target.Quote(p.Table.Name), Condition: p.Condition.At(p.Cutoff), Zone: p.Condition.Zone,
+		Columns: p.Table.Names(), Legs: p.Legs, Options: o, Lambda: p.Lambda,
+	}
+	for i := range job.Legs {
+		if job.Legs[i].Strategy == plan.Keyset {
+			job.Legs[i].Key = append(job.Legs[i].Key, others(p.Table.PrimaryKey, job.Legs[i].Key)...)
+		}
+	}
+	if err := job.keep(ctx, conn, p); err != nil {
+		return 0, err
+	}
+	var id int64
+	err := conn.QueryRow(ctx, `INSERT INTO spillway.sweep (name, relation, table_name, job, cutoff, backlog) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+		name, p.Table.OID, p.Table.Ident(), job, p.Cutoff, p.Doomed.Rows).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("write down the sweep: %w", err)
+	}
+	return id, nil
+}
+
+// others are the columns that are not in have: the key must be unique, or a
+// value that millions of rows share would be one batch.
+func others(columns, have []target.Column) (more []target.Column) {
+	for _, c := range columns {
+		if c.Name != have[0].Name {
+			more = append(more, c)
+		}
+	}
+	return more
+}
+
+// keep finds out where rows go before they are deleted.
+func (j *Job) keep(ctx context.Context, conn *pgx.Conn, p *plan.Plan) error {
+	where := p.Order.KeepIn
+	switch {
+	case where == "":
+		return nil
+	case strings.Contains(where, "/"):
+		j.KeepFile = where
+		return checkKeepFile(where)
+	}
+	var ident string
+	if err := conn.QueryRow(ctx, `SELECT string_agg(quote_ident(part), '.' ORDER BY at) FROM unnest(parse_ident($1)) WITH ORDINALITY u(part, at)`, where).Scan(&ident); err != nil {
+		return &target.Refusal{What: fmt.Sprintf("%q is no table's name", where), Mend: "give a table as schema.table, or a file with a / in its path"}
+	}
+	j.KeepTable = ident
+	if _, err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+ident+" (LIKE "+p.Table.Ident()+")"); err != nil {
+		return fmt.Errorf("make table %s to keep rows in: %w", ident, err)
+	}
+	list := strings.Join(j.Columns, ", ")
+	if _, err := conn.Prepare(ctx, "", "INSERT INTO "+ident+" ("+list+") SELECT "+list+" FROM "+p.Table.Ident()); err != nil {
+		return &target.Refusal{What: fmt.Sprintf("table %s cannot take the rows of %s: %v", ident, p.Table.Ident(), err), Mend: "give a table with the same columns, or one that is not there yet"}
+	}
+	var same bool
+	if err := conn.QueryRow(ctx, "SELECT to_regclass($1)::oid = $2", ident, p.Table.OID).Scan(&same); err != nil {
+		return fmt.Errorf("find table %s: %w", ident, err)
+	}
+	if same {
+		return &target.Refusal{What: "rows cannot be kept in the table they are deleted from"}
+	}
+	return nil
+}
+
+// lockClass is the first half of the advisory locks' key: "swep".
+const lockClass = 0x73776570
+
+const columns = `id, name, current_database(), table_name, relation, job, cutoff, phase, want,
+	EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 1937204592 AND objid = sweep.relation AND objsubid = 2 AND granted
+	        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AND phase = 'running',
+	fence, holder, cursor, backlog, deleted, batches, kept, active, brake, reason, created, beat, ended`
+
+func (s *Sweep) fields() []any {
+	return []any{&s.ID, &s.Name, &s.Database, &s.Table, &s.Relation, &s.Job, &s.Cutoff, &s.Phase, &s.Want, &s.Alive,
+		&s.Fence, &s.Holder, &s.Cursor, &s.Backlog, &s.Deleted, &s.Batches, &s.Kept, &s.Active, &s.Brake, &s.Reason, &s.Created, &s.Beat, &s.Ended}
+}
+
+// listed bounds a list of sweeps.
+const listed = 200
+
+// List reads the latest sweeps of the database, newest first; none when there
+// has never been one.
+func List(ctx context.Context, conn *pgx.Conn) ([]Sweep, error) {
+	list := []Sweep{}
+	var there bool
+	if err := conn.QueryRow(ctx, "SELECT to_regclass('spillway.sweep') IS NOT NULL").Scan(&there); err != nil || !there {
+		return list, err
+	}
+	rows, err := conn.Query(ctx, "SELECT "+columns+" FROM spillway.sweep ORDER BY id DESC LIMIT $1", listed)
+	if err != nil {
+		return nil, fmt.Errorf("list sweeps: %w", err)
+	}
+	for rows.Next() {
+		var s Sweep
+		if err := rows.Scan(s.fields()...); err != nil {
+			rows.Close()
+			return nil, fmt.Errorf("list sweeps: %w", err)
+		}
+		list = append(list, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list sweeps: %w", err)
+	}
+	return list, nil
+}
+
+// Read reads one sweep.
+func Read(ctx context.Context, conn *pgx.Conn, id int64) (*Sweep, error) {
+	s := new(Sweep)
+	err := conn.QueryRow(ctx, "SELECT "+columns+" FROM spillway.sweep WHERE id = $1", id).Scan(s.fields()...)
+	if errors.Is(err, pgx.ErrNoRows) || target.Code(err) == "42P01" {
+		return nil, fmt.Errorf("sweep %d: %w", id, ErrNone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read sweep %d: %w", id, err)
+	}
+	return s, nil
+}
+
+// Ask tells a sweep what is wanted of it. One without a runner changes its
+// phase at once.
+func Ask(ctx context.Context, conn *pgx.Conn, id int64, want Want) (*Sweep, error) {
+	s, err := Read(ctx, conn, id)
+	if err != nil {
+		return nil, err
+	}
+	if s.Phase.Over() {
+		return nil, fmt.Errorf("sweep %d is %s: %w", id, s.Phase, ErrOver)
+	}
+	phase := s.Phase
+	if !s.Alive && want == WantPause {
+		phase = Paused
+	}
+	if !s.Alive && want == WantCancel {
+		phase = Cancelled
+	}
+	// A runner that came meanwhile has raised the fence and reads want.
+	_, err = conn.Exec(ctx, `UPDATE spillway.sweep SET want = $2, phase = CASE WHEN fence = $4 THEN $3 ELSE phase END,
+		ended = CASE WHEN fence = $4 AND $3 = 'cancelled' THEN clock_timestamp() ELSE ended END WHERE id = $1 AND phase NOT IN ('done', 'cancelled')`, id, want, phase, s.Fence)
+	if err != nil {
+		return nil, fmt.Errorf("ask sweep %d to %s: %w", id, want, err)
+	}
+	return Read(ctx, conn, id)
+}
+
+// literal quotes a value for SQL; standard_conforming_strings is on.
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// jsonLiteral is a value as a jsonb literal.
+func jsonLiteral(value any) (string, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("write cursor: %w", err)
+	}
+	return literal(string(text)) + "::jsonb", nil
+}

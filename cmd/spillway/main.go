@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newReload())
+	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newReload(), newSweep())
 	for _, v := range views() {
 		root.AddCommand(newShow(v))
 	}

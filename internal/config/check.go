@@ -74,6 +74,7 @@ func (k *checker) check() {
 	k.checkListen()
 	k.checkTop()
 	k.checkWorkloads()
+	k.checkSweeps()
 }
 
 func (k *checker) checkServers() {

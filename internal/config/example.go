@@ -39,7 +39,7 @@ func extras() map[string]string {
 }
 
 func firstNames() map[string]string {
-	return map[string]string{"servers": "main", "databases": "app", "users": "report", "workloads": "api"}
+	return map[string]string{"servers": "main", "databases": "app", "users": "report", "workloads": "api", "sweeps": "sessions"}
 }
 
 // Example is docs/spillway.example.yaml.

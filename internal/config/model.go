@@ -28,6 +28,7 @@ type Config struct {
 	Databases map[string]*Database
 	Users     map[string]*User
 	Workloads map[string]*Workload
+	Sweeps    map[string]*Sweep
 	Operators []string
 
 	Auth     Auth

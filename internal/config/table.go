@@ -27,6 +27,8 @@ func table() []key {
 			"What is logged, on standard error.", logKeys()),
 		named("workloads", func(c *Config) *map[string]*Workload { return &c.Workloads },
 			"Classes of clients and their bounds. The first in the file that matches wins; what matches none is in default.", workloadKeys()),
+		named("sweeps", func(c *Config) *map[string]*Sweep { return &c.Sweeps },
+			"Rows that are deleted on a schedule, in batches that make way for live traffic. `spillway sweep plan` shows what one would do.", sweepKeys()),
 	)
 }
 

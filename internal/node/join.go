@@ -39,7 +39,9 @@ type joint struct {
 // that fails keeps the node from starting: it is a mistake in the config. What
 // can fail at run time (a disk, a peer) is a finding instead.
 func joiners() []func(*seam) (joint, error) {
-	return []func(*seam) (joint, error){}
+	return []func(*seam) (joint, error){
+		joinSweep,
+	}
 }
 
 // joinAll makes the control rooms.

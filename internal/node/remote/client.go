@@ -74,6 +74,26 @@ func (c *Client) Do(ctx context.Context, verb string, arguments any) (notes []st
 	return answer.Notes, nil
 }
 
+// Call asks method and path with body as JSON, nil for none, and reads the
+// answer into value, nil to leave it.
+func (c *Client) Call(ctx context.Context, method, path string, body, value any) error {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("write request: %w", err)
+		}
+	}
+	raw, err := c.ask(ctx, method, path, text)
+	if err != nil || value == nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, value); err != nil {
+		return fmt.Errorf("read %s: the node's answer is not as expected: %w", path, err)
+	}
+	return nil
+}
+
 func (c *Client) ask(ctx context.Context, method, name string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://localhost/api/v1/"+name, bytes.NewReader(body))
 	if err != nil {

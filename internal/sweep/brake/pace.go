@@ -54,7 +54,7 @@ func NewPace(s Setting, now time.Time) *Pace {
 	if s.Share == 0 {
 		s.Share = 0.1
 	}
-	return &Pace{set: s, size: 1000, duty: s.Share / 4, changed: now, breath: now}
+	return &Pace{set: s, size: 1000, duty: s.Share, changed: now, breath: now}
 }
 
 // Duty is the part of the time spent in batches now.

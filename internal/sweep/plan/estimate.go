@@ -12,8 +12,9 @@ import (
 	"spillway/internal/sweep/target"
 )
 
-// samplePages is how many pages a sample reads at most: some 80 MiB.
-const samplePages = 10_000
+// samplePages is how many pages a sample reads at most: 16 MiB, some hundred
+// thousand rows.
+const samplePages = 2_000
 
 // known is what the estimate found beside the numbers.
 type known struct {

@@ -27,7 +27,7 @@ const (
 // ends the run. The transaction was rolled back; the cursor is where it was.
 func (r *runner) mend(ctx context.Context, err error) error {
 	var file *fileError
-	if errors.Is(err, errPause) || errors.Is(err, errCancel) || errors.Is(err, ErrFenced) || errors.As(err, &file) {
+	if errors.Is(err, errStop) || errors.Is(err, errPause) || errors.Is(err, errCancel) || errors.Is(err, ErrFenced) || errors.As(err, &file) {
 		return err
 	}
 	if errors.Is(err, errMoved) {
@@ -100,7 +100,7 @@ func (r *runner) reconnect(ctx context.Context, cause error) error {
 	target.Close(r.session.conn)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		if ctx.Err() != nil {
-			return errPause
+			return errStop
 		}
 		err := r.rejoin(ctx)
 		switch {
@@ -114,7 +114,7 @@ func (r *runner) reconnect(ctx context.Context, cause error) error {
 			return fmt.Errorf("the server was away for %s: %w", r.config.Patience, err)
 		}
 		if sleep(ctx, time.Duration(float64(wait)*(0.5+rand.Float64()/2))) != nil {
-			return errPause
+			return errStop
 		}
 	}
 }

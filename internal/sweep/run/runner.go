@@ -29,7 +29,10 @@ type Config struct {
 	Note func(kind string, body any)
 	// Patience is how long a server that is away is waited for; 0 = for ever.
 	Patience time.Duration
-	Log      *slog.Logger
+	// Adoptable leaves a sweep running, without a runner, when ctx ends: another
+	// node, or this one after its restart, takes it up by itself.
+	Adoptable bool
+	Log       *slog.Logger
 }
 
 // runner is one run of one sweep; used from one goroutine.
@@ -50,10 +53,11 @@ type runner struct {
 	shut    bool      // the window is shut
 }
 
-// errPause and errCancel end a run in order.
+// These end a run in order.
 var (
 	errPause  = errors.New("paused")
 	errCancel = errors.New("cancelled")
+	errStop   = errors.New("its runner was told to stop")
 )
 
 // Run takes sweep id up and carries it on until it is done, paused, cancelled
@@ -148,7 +152,12 @@ func (r *runner) look(ctx context.Context) func() {
 	r.watch = brake.NewWatch(brake.Config{Dial: r.config.Watch, Tables: tables, Limits: limits, Traffic: r.config.Traffic})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
+	_, first := r.watch.Verdict()
 	go func() { defer close(ended); r.watch.Run(ctx) }()
+	select { // what holds the sweep from the start is worth telling, not that nobody has looked yet
+	case <-first:
+	case <-time.After(poll):
+	}
 	return func() { cancel(); <-ended }
 }
 
@@ -167,7 +176,7 @@ func (r *runner) close() {
 func (r *runner) loop(ctx context.Context) error {
 	for {
 		if ctx.Err() != nil {
-			return errPause
+			return errStop
 		}
 		if d := r.sweep.Job.Options.Deadline; d > 0 && time.Since(r.started) > d {
 			return fmt.Errorf("its deadline of %s has passed: %w", d, errPause)
@@ -220,7 +229,7 @@ func (r *runner) hold(ctx context.Context, v brake.Verdict, wait time.Duration, 
 	case <-t.C:
 	case <-fresh:
 	case <-ctx.Done():
-		return errPause
+		return errStop
 	}
 	return r.wanted(ctx)
 }
@@ -234,7 +243,7 @@ func (r *runner) rest(ctx context.Context, d time.Duration) error {
 			return nil
 		}
 		if err := sleep(ctx, min(left, poll)); err != nil {
-			return errPause
+			return errStop
 		}
 		if left > poll {
 			if err := r.wanted(ctx); err != nil {
@@ -262,8 +271,6 @@ func (r *runner) wanted(ctx context.Context) error {
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return ErrFenced
-	case ctx.Err() != nil:
-		return errPause
 	case err != nil:
 		return r.mend(ctx, err)
 	}
@@ -332,6 +339,10 @@ func (r *runner) end(ctx context.Context, err error) (*Sweep, error) {
 	switch {
 	case errors.Is(err, errCancel):
 		phase = Cancelled
+	case errors.Is(err, errStop) && r.config.Adoptable:
+		phase = Running
+	case errors.Is(err, errStop):
+		phase, reason = Paused, err.Error()
 	case errors.Is(err, errPause):
 		phase = Paused
 		if err != errPause { //nolint:errorlint // only the bare one has no reason
@@ -343,12 +354,16 @@ func (r *runner) end(ctx context.Context, err error) (*Sweep, error) {
 		reason = fmt.Sprintf("%d places hold doomed rows that others kept locked; the next sweep takes them", len(r.sweep.Cursor.Again))
 	}
 	_, failed := r.session.conn.Exec(last, `UPDATE spillway.sweep SET phase = $3, want = 'run', reason = $4, brake = '', beat = clock_timestamp(), active = $5,
-		ended = CASE WHEN $3 = 'paused' THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND fence = $2`, r.sweep.ID, r.sweep.Fence, phase, reason, r.sweep.Active)
+		ended = CASE WHEN $3 IN ('paused', 'running') THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND fence = $2`, r.sweep.ID, r.sweep.Fence, phase, reason, r.sweep.Active)
 	r.sweep.Phase, r.sweep.Reason, r.sweep.Brake = phase, reason, ""
 	if phase == Done && failed == nil {
 		r.vacuum(ctx)
 	}
-	r.note("sweep."+string(phase), map[string]any{"reason": reason})
+	kind := string(phase)
+	if phase == Running {
+		kind = "left" // to be adopted
+	}
+	r.note("sweep."+kind, map[string]any{"reason": reason})
 	r.tell(true)
 	if phase == Failed {
 		return r.sweep, fmt.Errorf("sweep %d of %s: %w", r.sweep.ID, r.sweep.Table, err)

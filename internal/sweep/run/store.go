@@ -82,13 +82,33 @@ func Begin(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, o Opt
 	if err := job.keep(ctx, conn, p); err != nil {
 		return 0, err
 	}
-	var id int64
-	err := conn.QueryRow(ctx, `INSERT INTO spillway.sweep (name, relation, table_name, job, cutoff, backlog) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-		name, p.Table.OID, p.Table.Ident(), job, p.Cutoff, p.Doomed.Rows).Scan(&id)
-	if err != nil {
-		return 0, fmt.Errorf("write down the sweep: %w", err)
+	return insert(ctx, conn, p, name, job)
+}
+
+// insert writes the row, unless the table has a sweep that is not over. Of two
+// who come at once one waits here for the other.
+func insert(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, job Job) (id int64, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, 0)", int32(lockClass)); err != nil {
+			return err
+		}
+		var other int64
+		var phase Phase
+		err := tx.QueryRow(ctx, `SELECT id, phase FROM spillway.sweep WHERE relation = $1 AND phase IN ('running', 'paused') ORDER BY id LIMIT 1`, p.Table.OID).Scan(&other, &phase)
+		if err == nil {
+			return &target.Refusal{What: fmt.Sprintf("sweep %d of %s is %s", other, p.Table.Ident(), phase), Mend: fmt.Sprintf("spillway sweep resume %d, or spillway sweep cancel %d", other, other)}
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return tx.QueryRow(ctx, `INSERT INTO spillway.sweep (name, relation, table_name, job, cutoff, backlog) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+			name, p.Table.OID, p.Table.Ident(), job, p.Cutoff, p.Doomed.Rows).Scan(&id)
+	})
+	var refusal *target.Refusal
+	if err != nil && !errors.As(err, &refusal) {
+		err = fmt.Errorf("write down the sweep: %w", err)
 	}
-	return id, nil
+	return id, err
 }
 
 // others are the columns that are not in have: the key must be unique, or a

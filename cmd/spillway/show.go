@@ -42,9 +42,14 @@ func views() []view {
 			{"PREPARED", "prepared_statements", text}, {"CLOSE", "close_needed", text},
 		}},
 		{"holders", "clients", "Who has a server now, and for how long", func(r row) bool { return r["link"] != nil }, []column{
-			{"CLIENT", "id", text}, {"APPLICATION", "application_name", text}, {"USER", "user", text}, {"DATABASE", "database", text},
+			{"CLIENT", "id", text}, {"WORKLOAD", "workload", text}, {"APPLICATION", "application_name", text}, {"USER", "user", text}, {"DATABASE", "database", text},
 			{"ADDRESS", "addr", text}, {"SERVER", "link", text}, {"HELD", "checked_out_at", age}, {"TRANSACTION", "transaction_at", age},
-			{"STATE", "transaction_state", text}, {"PINNED", "pinned", text}, {"SQL", "sql", text},
+			{"STATE", "transaction_state", text}, {"PINNED", "pinned", text}, {"LEAKING", "leaking", text}, {"SQL", "sql", text},
+		}},
+		{"workloads", "workloads", "Every workload on every server: its bounds, and what it uses", nil, []column{
+			{"WORKLOAD", "name", text}, {"UPSTREAM", "upstream", text}, {"CLASS", "class", text}, {"MODE", "mode", text}, {"SHARE", "share", text},
+			{"LIMIT", "limit", text}, {"IN USE", "in_use", text}, {"LENT", "lent", text}, {"BORROWED", "borrowed", text}, {"WAITING", "waiting", text},
+			{"OLDEST WAIT", "oldest_wait_seconds", seconds}, {"CLIENTS", "clients", text}, {"LEAKING", "leaking", text}, {"SHED", "shed", text}, {"PAUSED", "pause", text},
 		}},
 		{"databases", "databases", "The databases clients may ask for", nil, []column{
 			{"NAME", "name", text}, {"HOST", "host", text}, {"PORT", "port", text}, {"DBNAME", "dbname", text}, {"MODE", "mode", text},

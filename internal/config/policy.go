@@ -74,6 +74,7 @@ func (c *Config) Policy() *proxy.Policy {
 	for name, u := range c.Users {
 		p.Users[name] = c.user(name, u)
 	}
+	p.Workloads = c.workloads()
 	return p
 }
 

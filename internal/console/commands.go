@@ -63,6 +63,7 @@ func shows() []command {
 		{name: "SHOW STATS_TOTALS", columns: totalColumns, run: showStatsTotals},
 		{name: "SHOW TOTALS", columns: totalsColumns, run: showTotals},
 		{name: "SHOW UPSTREAMS", columns: upstreamColumns, run: showUpstreams},
+		{name: "SHOW WORKLOADS", columns: workloadColumns, run: showWorkloads},
 		{name: "SHOW USERS", columns: userColumns, run: showUsers},
 		{name: "SHOW VERSION", columns: texts("version"), run: showVersion},
 	}

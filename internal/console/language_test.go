@@ -378,7 +378,7 @@ func TestHoldersOfTwoMoments(t *testing.T) {
 	var got []string
 	for _, m := range b.query("SHOW HOLDERS") {
 		if m.kind == 'D' {
-			got = append(got, fmt.Sprintf("%s/%s", m.values[0], m.values[5]))
+			got = append(got, fmt.Sprintf("%s/%s", m.values[0], m.values[6]))
 		}
 	}
 	if strings.Join(got, " ") != "11/1001 14/" {

@@ -12,9 +12,9 @@ import (
 // holderColumns are Spillway's own: who has a server now, the longest first.
 // Ages are in seconds.
 var holderColumns = slices.Concat(
-	int8s("client_id"), texts("database", "user", "application_name", "addr"), int4s("server_pid"),
+	int8s("client_id"), texts("workload", "database", "user", "application_name", "addr"), int4s("server_pid"),
 	texts("state", "transaction_state"), numerics("checkout_age", "transaction_age", "query_age"),
-	texts("pinned"), int4s("waiting_behind"), texts("sql"))
+	texts("pinned", "leaking"), int4s("waiting_behind"), texts("sql"))
 
 // holder is a server that is out, with the client that has it. client is zero
 // when it has gone and the server is being cleaned up after it.
@@ -85,6 +85,7 @@ func (h holder) row(now time.Time, waiting int) []cell {
 	state := cmp.Or(h.client.InTransaction, h.server.InTransaction)
 	return []cell{
 		{n: int64(h.client.ID), null: h.client.ID == 0},
+		orNull(h.client.Workload),
 		text(cmp.Or(h.client.Database, h.server.Database)), text(cmp.Or(h.client.User, h.server.User)),
 		orNull(h.client.Application), orNull(h.client.Addr),
 		{n: int64(h.server.RemotePID), null: h.server.RemotePID == 0},
@@ -92,9 +93,17 @@ func (h holder) row(now time.Time, waiting int) []cell {
 		age(now, h.checkedOut),
 		age(now, firstTime(h.client.TransactionAt, h.server.TransactionAt)),
 		age(now, firstTime(h.client.QueryAt, h.server.QueryAt)),
-		orNull(cmp.Or(h.client.Pinned, h.server.Pinned)), number(waiting),
+		orNull(cmp.Or(h.client.Pinned, h.server.Pinned)), orNull(leaking(h.client)), number(waiting),
 		orNull(cmp.Or(h.client.SQL, h.server.SQL)),
 	}
+}
+
+// leaking says so of a holder that keeps its server idle for too long.
+func leaking(c proxy.ConnStat) string {
+	if c.Leaking {
+		return "yes"
+	}
+	return ""
 }
 
 func firstTime(times ...time.Time) time.Time {

@@ -26,27 +26,35 @@ const (
 // client is a service's connection. Only its loop touches it.
 type client struct {
 	endpoint
-	sess    session.Client
-	loop    *loop
-	id      uint64
-	phase   phase
-	entered bool // counted by gate.enter
-	counted bool // counted as logging in
-	local   bool // over a unix socket
-	noQuery bool // the message streaming through is no query text
-	dropped bool // the message streaming through is dropped
-	pid     int32
-	stream  int // bytes of a passing message still to come
-	pool    *pool
-	srv     *server
-	wait    *schedule.Waiter
-	login   *login
-	console *consoleLink
-	lim     *limits
-	timer   *timer
-	held    bool         // waits for answers before its next message is looked at
-	poison  *wire.Report // told at the next message instead of an answer
-	skip    bool         // after poison: everything up to Sync
+	sess     session.Client
+	loop     *loop
+	id       uint64
+	phase    phase
+	entered  bool // counted by gate.enter
+	counted  bool // counted as logging in
+	local    bool // over a unix socket
+	noQuery  bool // the message streaming through is no query text
+	dropped  bool // the message streaming through is dropped
+	pid      int32
+	stream   int // bytes of a passing message still to come
+	pool     *pool
+	srv      *server
+	wait     *schedule.Waiter
+	login    *login
+	console  *consoleLink
+	lim      *limits
+	timer    *timer
+	held     bool            // waits for answers before its next message is looked at
+	leaking  bool            // its server is kept idle for too long
+	operator bool            // in an operator pool
+	own      schedule.Waiter // what wait points to while there is one loop
+	ruled    *ruling         // the policy work and lim come from; nil = look again
+	work     *Workload       // nil = none is configured
+	slots    *schedule.Workload
+	group    *group       // its service, where leaks are looked for
+	holding  *group       // the one that counts its server
+	poison   *wire.Report // told at the next message instead of an answer
+	skip     bool         // after poison: everything up to Sync
 
 	user, database, app string
 	addr                netip.AddrPort
@@ -154,6 +162,11 @@ func (l *loop) front(c *client, b []byte) int {
 			l.stop(&c.endpoint, stopWaiting)
 			goto out
 		case session.Lease:
+			if c.ruled != nil && c.ruled.byTag {
+				if text := statementText(&m); text != nil {
+					l.tag(c, text)
+				}
+			}
 			if l.acquire(c) || c.stops&^stopPeer == 0 {
 				continue // or it was refused: poison answers
 			}
@@ -190,6 +203,12 @@ func (l *loop) toServer(c *client, gather, run []byte) {
 	}
 	l.gather = append(gather, run...)
 	l.send(&c.srv.endpoint, l.gather)
+}
+
+// unlease ends the client's lease on its own side.
+func (c *client) unlease() {
+	c.srv = nil
+	c.returned()
 }
 
 func (c *client) srvSess() *session.Server {
@@ -232,8 +251,17 @@ func (l *loop) acquire(c *client) bool {
 		l.endClient(c, poolDisabled, c.database)
 		return false
 	}
+	l.reclassify(c)
+	if c.group.full() {
+		l.unserved(c, groupCapped)
+		return false
+	}
 	if c.wait == nil {
-		c.wait = &schedule.Waiter{Data: c, Loop: l.id, Fit: c.fit}
+		c.wait = &c.own
+		if len(l.proxy.loops) > 1 { // a grant for an earlier wait may still be on its way
+			c.wait = new(schedule.Waiter)
+		}
+		*c.wait = schedule.Waiter{Data: c, Loop: l.id, Fit: c.fit, Workload: c.slots}
 	}
 	dirs := l.takeDirs()
 	s, verdict, dirs := c.pool.up.host.Acquire(l.now, c.pool.sched, c.wait, dirs)
@@ -286,6 +314,7 @@ func (l *loop) lease(c *client, s *server, stale bool) bool {
 		st.wait.Observe(0)
 	}
 	c.srv, s.client = s, c
+	c.leased()
 	c.leaseAt = l.now
 	s.leases++
 	if stale {
@@ -333,6 +362,9 @@ func (l *loop) unserved(c *client, why schedule.Reason) {
 		r = poolDisabled
 	case schedule.PoolKilled, schedule.PoolRemoved:
 		r = poolKilled
+	case schedule.QueueFull, schedule.WaitTooLong, schedule.WorkloadPaused, groupCapped:
+		l.refuseWorkload(c, why)
+		return
 	case schedule.LoginFailing:
 		if f := c.pool.failure.Load(); f != nil {
 			l.loginFailed(c, f)
@@ -486,7 +518,7 @@ func (l *loop) dropClient(c *client) {
 		l.leaveQueue(c)
 	}
 	if s := c.srv; s != nil {
-		c.srv = nil
+		c.unlease()
 		l.abandon(s, c)
 	}
 	c.sess.Close()

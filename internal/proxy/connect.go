@@ -56,10 +56,15 @@ func (p *Proxy) connect(l *loop, sp *schedule.Pool, ss *schedule.Server) {
 	if pl == nil {
 		return
 	}
+	rul := p.policy.Load()
+	if open := pl.up.sockets.Add(1); pl.up.blown(open, len(rul.operators) > 0) {
+		p.log.Error("fuse: no server connection is opened beyond the budget, whatever the books say", "upstream", pl.up.name, "open", open-1)
+		l.post(func() { l.connected(pl, ss, nil, errFuse) })
+		return
+	}
 	p.workers.Add(1)
 	go func() {
 		defer p.workers.Done()
-		rul := p.policy.Load()
 		ctx, stop := withTimeout(p.background, rul.Timeouts.ServerConnect, 15*time.Second)
 		defer stop()
 		d := pl.database.Load()
@@ -83,6 +88,7 @@ func (l *loop) connected(pl *pool, ss *schedule.Server, k *link, err error) {
 	}
 	dirs := l.takeDirs()
 	if err != nil {
+		pl.up.sockets.Add(-1)
 		rep, class := classify(err)
 		pl.failure.Store(&loginFailure{rep, time.Now()})
 		l.log.Warn("server login failed", "pool", pl.key.database+"/"+pl.key.user, "upstream", pl.up.name, "error", err)
@@ -144,6 +150,9 @@ func (l *loop) enroll(pl *pool, ss *schedule.Server, k *link) error {
 	}
 	return nil
 }
+
+// errFuse is treated as the server's own "too many connections".
+var errFuse = &serverError{wire.Report{Severity: "FATAL", Code: "53300", Message: "the budget of server connections is used up"}}
 
 var errClosing = errors.New("the pooler is shutting down")
 

@@ -81,6 +81,7 @@ func (l *loop) clientStat(c *client) ConnStat {
 	if c.pool != nil {
 		st.Upstream = c.pool.up.name
 	}
+	st.Workload, st.Leaking, st.Operator = c.workName(), c.leaking, c.operator
 	if c.waitSince != 0 {
 		st.Wait = time.Duration(l.now - c.waitSince)
 	}
@@ -147,7 +148,7 @@ func (l *loop) serverStat(s *server) ConnStat {
 		st.Link, st.Mode, st.Pinned = c.id, modeOf(c), c.sess.Pinned()
 		st.CheckedOutAt, st.TransactionAt, st.QueryAt = p.at(c.leaseAt), p.at(c.txnAt), p.at(c.queryAt)
 		st.RequestedAt = p.at(max(c.requestAt, s.requestAt))
-		st.SQL = string(statement.Redact(nil, s.sql, true, 500))
+		st.SQL = s.lastSQL()
 	}
 	return st
 }
@@ -352,6 +353,10 @@ func (p *Proxy) Upstreams(context.Context) ([]UpstreamStat, error) {
 	for _, up := range p.pools.hosts() {
 		h := up.host.Snapshot(p.now())
 		st := UpstreamStat{Name: up.name, Usable: h.Usable, Used: h.Total, Waiting: h.Waiting, Breaker: "closed", NextProbe: h.Breaker.NextProbe}
+		st.OperatorSlots, st.OperatorServers, st.Sockets = h.Operator, h.OperatorUp, int(up.sockets.Load())
+		if c := up.asked.Load(); c != nil {
+			st.AskedAt, st.MaxConnections, st.Reserved, st.Foreign, st.Missing = c.at, c.maxConnections, c.reserved, c.foreign, c.missing
+		}
 		if h.Breaker.Open {
 			st.Breaker, st.BreakerReason = "open", h.Breaker.Class.String()
 		}
@@ -491,6 +496,9 @@ func (p *Proxy) Stats(ctx context.Context) ([]Period, error) {
 	slices.SortFunc(list, func(a, b Period) int { return strings.Compare(a.Database, b.Database) })
 	return list, nil
 }
+
+// lastSQL is the last statement for the log, without its literals.
+func (s *server) lastSQL() string { return string(statement.Redact(nil, s.sql, true, 500)) }
 
 // sqlOf keeps the start of a client's last statement for SHOW HOLDERS.
 func (s *server) sqlOf(m *session.Msg) {

@@ -93,7 +93,7 @@ func (g *gate) disconnect(l *Limits, addr netip.Addr) {
 
 // enter counts a client that is logged in.
 func (g *gate) enter(r *ruling, d *Database, user string) reason {
-	if top := r.Limits.MaxClients; top > 0 && g.clients.Load()-g.logging.Load() > int64(top) {
+	if top := r.Limits.MaxClients; top > 0 && !r.operators[user] && g.clients.Load()-g.logging.Load() > int64(top) {
 		return tooManyClients
 	}
 	userMax, dbMax := r.Limits.MaxClientsPerUser, r.Limits.MaxClientsPerDB

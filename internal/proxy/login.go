@@ -655,7 +655,7 @@ func (l *loop) authenticated(c *client) {
 		l.endClient(c, poolDisabled, c.database)
 		return
 	}
-	c.lim = pol.limits(d, c.user)
+	l.classify(c, pol)
 	c.login.database = d
 	c.pool.learn(c.login, d, pol)
 	l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthOK, nil))

@@ -34,6 +34,8 @@ type loop struct {
 	dirs    [][]schedule.Directive
 	bufs    [][]byte
 
+	blamed blamed
+
 	turned  atomic.Int64
 	stopped bool
 
@@ -228,6 +230,8 @@ func loopOf(d *schedule.Directive) int {
 		return d.From
 	case schedule.Fail:
 		return d.Waiter.Loop
+	case schedule.Reclaim:
+		return d.From
 	default:
 		return d.Server.Loop
 	}
@@ -253,7 +257,7 @@ func (l *loop) obey(d schedule.Directive) {
 		}
 	case schedule.Reclaim:
 		if s, ok := d.Server.Data.(*server); ok {
-			l.reclaim(s)
+			l.reclaim(s, d.Lease)
 		}
 	}
 }

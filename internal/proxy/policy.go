@@ -58,6 +58,9 @@ type Policy struct {
 	Databases   map[string]*Database
 	AnyDatabase *Database // the "*" entry; nil when there is none
 	Users       map[string]*User
+	// Workloads in the order in which they are tried; the first that matches
+	// wins, the one named "default" takes the rest.
+	Workloads []Workload
 
 	Auth      Authentication
 	ClientTLS ClientTLS

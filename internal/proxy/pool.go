@@ -54,6 +54,7 @@ type poolStats struct {
 	Counters
 	wait, transaction, query Histogram
 	refused                  [reasonCount]uint64
+	leaks                    uint64
 }
 
 // upstream is one PostgreSQL with its budget.
@@ -63,6 +64,8 @@ type upstream struct {
 	conf    atomic.Pointer[Upstream]
 	hosts   hostChoice
 	version atomic.Int64 // major version its servers last reported; 0 = none yet
+	asked   atomic.Pointer[census]
+	sockets atomic.Int64 // connections open or being opened, whoever believes what
 }
 
 // registry holds the upstreams and pools all loops share.
@@ -84,17 +87,15 @@ func newRegistry(p *Proxy) *registry {
 		caps: map[string]*schedule.Cap{}, fits: map[string]uint64{}, startups: map[uint64][]wire.Param{}}
 }
 
-// fallbackSlots is the budget while a server's own max_connections is unknown.
-const fallbackSlots = 100
-
-func (r *registry) hostConfig(u *Upstream) schedule.HostConfig {
-	usable := u.MaxConnections
-	if usable <= 0 {
-		usable = fallbackSlots
+func (r *registry) hostConfig(rul *ruling, up *upstream, u *Upstream) schedule.HostConfig {
+	operators, kept := len(rul.operators) > 0, 0
+	if operators {
+		kept = u.OperatorSlots
 	}
 	return schedule.HostConfig{
-		Usable: usable, Operator: u.OperatorSlots, FailFast: true, Loops: max(r.proxy.cfg.Loops, 1),
-		Connect: schedule.Pace{Parallel: orInt(u.ConnectPace, 4), PerSecond: orFloat(u.ConnectRate, unpaced), Burst: orInt(u.ConnectBurst, 10)},
+		Usable: up.budget(u, operators), Operator: kept, FailFast: true, Loops: max(r.proxy.cfg.Loops, 1),
+		Workloads: schedules(rul.Workloads),
+		Connect:   schedule.Pace{Parallel: orInt(u.ConnectPace, 4), PerSecond: orFloat(u.ConnectRate, unpaced), Burst: orInt(u.ConnectBurst, 10)},
 	}
 }
 
@@ -116,10 +117,12 @@ func (r *registry) apply(rul *ruling) {
 	for name, u := range rul.Upstreams {
 		up := r.upstreams[name]
 		if up == nil {
-			up = &upstream{name: name, host: schedule.NewHost(r.hostConfig(u))}
+			up = &upstream{name: name}
+			up.conf.Store(u)
+			up.host = schedule.NewHost(r.hostConfig(rul, up, u))
 			r.upstreams[name] = up
 		} else {
-			out = up.host.Configure(now, r.hostConfig(u), out)
+			out = up.host.Configure(now, r.hostConfig(rul, up, u), out)
 		}
 		up.conf.Store(u)
 		up.hosts.set(u)
@@ -157,8 +160,12 @@ func (r *registry) poolConfig(rul *ruling, d *Database, key poolKey) schedule.Po
 	if u := rul.Users[key.user]; u != nil && u.MaxServers > 0 {
 		userMax = u.MaxServers
 	}
+	operator := rul.operators[key.user]
+	if operator {
+		size, least, reserve, userMax = 0, 1, 0, 0
+	}
 	return schedule.PoolConfig{
-		Name: key.database + "/" + key.user, Max: size, Min: least, Reserve: reserve,
+		Name: key.database + "/" + key.user, Max: size, Min: least, Reserve: reserve, Operator: operator,
 		ReserveAfter: rul.Defaults.ReserveAfter,
 		Database:     r.cap("d:"+d.Upstream+"/"+orString(d.DBName, key.database), orInt(d.MaxServers, rul.Limits.MaxServersPerDB)),
 		User:         r.cap("u:"+d.Upstream+"/"+key.user, userMax),

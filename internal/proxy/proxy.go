@@ -26,7 +26,9 @@ type Proxy struct {
 	mock   auth.Mock
 	secret secretCache
 	gate   gate
+	groups groups
 
+	running    atomic.Bool // the loops run
 	ids        atomic.Uint64
 	state      atomic.Int32
 	logins     atomic.Uint64
@@ -135,8 +137,11 @@ func (p *Proxy) Start() error {
 		return fmt.Errorf("start loops: %w", failed)
 	}
 	p.driver = p.loops[0].drv.name()
-	p.workers.Add(1)
+	p.workers.Add(2)
 	go p.housekeeping()
+	go p.keepLedgers()
+	p.running.Store(true)
+	p.warmOperators(p.policy.Load())
 	return nil
 }
 
@@ -162,6 +167,9 @@ func (p *Proxy) Apply(policy *Policy) error {
 	r := newRuling(policy)
 	p.policy.Store(r)
 	p.pools.apply(r)
+	if p.running.Load() {
+		p.warmOperators(r)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"regexp"
 	"strings"
 
 	"spillway/internal/wire"
@@ -42,6 +43,10 @@ const (
 	userCancel
 	slowReader
 	adminOnly
+	waitTooLong
+	workloadPaused
+	leakReclaimed
+	leakCapped
 	reasonCount
 )
 
@@ -80,8 +85,25 @@ var reasons = [reasonCount]reasonText{
 	reclaimed:              {"reclaimed", "25P03", "the server connection was taken back", "", ""},
 	userCancel:             {"user_cancel", "57014", "canceling statement due to user request", "", ""},
 	slowReader:             {"slow_reader", "53400", "the client does not read its answers", "", ""},
+	waitTooLong:            {"wait_too_long", "53300", "no server connection is expected to become free in time", "SHOW HOLDERS on the console names who holds them.", "query_wait_timeout"},
+	workloadPaused:         {"workload_paused", "53300", "new transactions are refused: the workload is paused", "SHOW WORKLOADS on the console says more; RESUME WORKLOAD ends it.", ""},
+	leakReclaimed:          {"leak_reclaimed", "25P03", "transaction rolled back and its connection taken back: it was kept idle for longer than timeouts.leak_after", "End transactions as soon as their work is done. The session goes on; start the transaction again.", "idle transaction timeout"},
+	leakCapped:             {"leak_capped", "53300", "no further server connection: this application keeps some idle in transactions", "End the transactions that are open; SHOW HOLDERS on the console lists them.", "query_wait_timeout"},
 	adminOnly:              {"not_admin", "28000", "only admins and stats users may connect to the console", "They are auth.admins and auth.stats.", "not allowed"},
 }
+
+// by is the error of a session that goes on, with the setting that is meant
+// in place of the general one; "" leaves it.
+func (r reason) by(setting string, style ErrorStyle) wire.Report {
+	rep := r.report(style, "ERROR", "", "")
+	if setting != "" {
+		rep.Message = generalSetting.ReplaceAllString(rep.Message, setting)
+	}
+	return rep
+}
+
+// generalSetting finds the name of a timeout in a text.
+var generalSetting = regexp.MustCompile(`timeouts\.[a-z_]+`)
 
 func (r reason) label() string { return reasons[r].label }
 

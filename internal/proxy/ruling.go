@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"spillway/internal/schedule"
 	"spillway/internal/session"
 )
 
@@ -14,6 +15,9 @@ type ruling struct {
 	stats     map[string]bool
 	operators map[string]bool
 	ignore    map[string]bool
+
+	fallback             *Workload // the one named default; nil = there is none
+	byApplication, byTag bool      // some workload looks at these
 }
 
 func newRuling(p *Policy) *ruling {
@@ -25,6 +29,15 @@ func newRuling(p *Policy) *ruling {
 		MaxPrepared:    p.Session.MaxPrepared,
 		MaxText:        orInt(p.Limits.MaxPreparedText, 1<<20),
 		Track:          p.Session.TrackParameters,
+	}
+	for i := range p.Workloads {
+		w := &p.Workloads[i]
+		if w.Name == schedule.DefaultWorkload {
+			r.fallback = w
+			continue
+		}
+		r.byApplication = r.byApplication || len(w.Match.Applications) > 0
+		r.byTag = r.byTag || len(w.Match.Tags) > 0
 	}
 	return r
 }
@@ -70,12 +83,15 @@ func (r *ruling) mode(d *Database, user string) PoolMode {
 
 // limits are the timeouts of one (database, user), shared by its clients.
 type limits struct {
-	query, transaction, idleTransaction, clientIdle, queue, notice int64
+	query, transaction, idleTransaction, clientIdle, queue, notice, leak int64
+	// The settings of a workload that some come from; "" = the general ones.
+	queryBy, transactionBy, idleBy, queueBy string
 }
 
-func (r *ruling) limits(d *Database, user string) *limits {
+func (r *ruling) limits(d *Database, user string, w *Workload) *limits {
 	t := &r.Timeouts
-	l := limits{int64(t.Query), int64(t.Transaction), int64(t.IdleInTransaction), int64(t.ClientIdle), int64(t.Queue), int64(t.QueueNotice)}
+	l := limits{query: int64(t.Query), transaction: int64(t.Transaction), idleTransaction: int64(t.IdleInTransaction),
+		clientIdle: int64(t.ClientIdle), queue: int64(t.Queue), notice: int64(t.QueueNotice)}
 	override(&l.query, d.QueryTimeout)
 	override(&l.queue, d.QueueTimeout)
 	if u := r.Users[user]; u != nil {
@@ -85,7 +101,30 @@ func (r *ruling) limits(d *Database, user string) *limits {
 		override(&l.clientIdle, u.ClientIdle)
 		override(&l.queue, u.QueueTimeout)
 	}
+	l.workload(w)
 	return &l
+}
+
+// workload puts a workload's own timeouts in force, and notes their names.
+func (l *limits) workload(w *Workload) {
+	if w == nil {
+		return
+	}
+	if w.Mode != schedule.Off {
+		l.leak = int64(w.LeakAfter)
+	}
+	if !w.enforced() {
+		return
+	}
+	take := func(v *int64, by *string, d time.Duration, key string) {
+		if d >= 0 {
+			*v, *by = int64(d), "workloads."+w.Name+"."+key
+		}
+	}
+	take(&l.query, &l.queryBy, w.StatementTimeout, "statement_timeout")
+	take(&l.transaction, &l.transactionBy, w.TransactionTimeout, "transaction_timeout")
+	take(&l.idleTransaction, &l.idleBy, w.IdleInTransaction, "idle_in_transaction")
+	take(&l.queue, &l.queueBy, w.QueueTimeout, "queue_timeout")
 }
 
 func override(v *int64, d time.Duration) {

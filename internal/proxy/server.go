@@ -283,7 +283,7 @@ func (l *loop) setupFailed(s *server) {
 	case c == nil || s.state == serverTested:
 		l.lost(s, "reset or check failed: "+why.Message)
 	default:
-		c.srv = nil
+		c.unlease()
 		l.note(c, setupFailed)
 		why.Severity = "FATAL"
 		l.farewell(c, why)
@@ -322,7 +322,7 @@ func (l *loop) unitEnded(s *server) {
 			l.flushFx(s)
 			return
 		}
-		c.srv = nil
+		c.unlease()
 		l.restart(c)
 		l.abandon(s, c)
 		return
@@ -331,7 +331,7 @@ func (l *loop) unitEnded(s *server) {
 		l.flushFx(s)
 		return
 	}
-	c.srv = nil
+	c.unlease()
 	l.restart(c)
 	l.release(s)
 }
@@ -447,7 +447,7 @@ func (l *loop) lost(s *server, why string) {
 	if c == nil || c.closed {
 		return
 	}
-	c.srv = nil
+	c.unlease()
 	s.client = nil
 	switch {
 	case untouched:
@@ -476,7 +476,7 @@ func (l *loop) closeServer(s *server, why string) {
 		return
 	}
 	if c := s.client; c != nil && c.srv == s && why == "pool killed" {
-		c.srv = nil
+		c.unlease()
 		l.endClient(c, poolKilled, s.pool.key.database)
 	}
 	delete(l.servers, s)
@@ -486,6 +486,7 @@ func (l *loop) closeServer(s *server, why string) {
 	l.log.Debug("server closed", "server", s.id, "pid", s.pid, "pool", s.pool.key.database+"/"+s.pool.key.user, "reason", why,
 		"age", time.Duration(l.now-s.openedAt).Round(time.Millisecond).String())
 	s.sess.Forget()
+	s.pool.up.sockets.Add(-1)
 	l.finish(&s.endpoint)
 	dirs := l.takeDirs()
 	dirs = s.pool.up.host.Gone(l.now, s.sched, dirs)
@@ -494,9 +495,9 @@ func (l *loop) closeServer(s *server, why string) {
 }
 
 // reclaim cancels what runs on a lent slot for the slot's owner.
-func (l *loop) reclaim(s *server) {
-	if s.client != nil && !s.closed {
-		l.transactionOver(s.client, reclaimed)
+func (l *loop) reclaim(s *server, lease uint64) {
+	if s.client != nil && !s.closed && s.loop == l && s.sched.Lease == lease {
+		l.transactionOver(s.client, reclaimed, "")
 	}
 }
 
@@ -546,6 +547,7 @@ func (l *loop) adopt(s *server, d schedule.Directive, held bool) {
 	}
 	c.wait = nil
 	c.srv, s.client, c.leaseAt = s, c, l.now
+	c.leased()
 	s.become(serverTested)
 	s.sess.Reset("DEALLOCATE ALL", &l.fx)
 	l.flushFx(s)

@@ -73,6 +73,9 @@ type ConnStat struct {
 	RecvPending    int    // bytes buffered from the peer
 	SendPending    int    // bytes buffered for the peer
 	Loop           int
+	Workload       string // "" when none is configured
+	Operator       bool
+	Leaking        bool // keeps its server idle for longer than its workload allows
 }
 
 // DatabaseStat is one row of SHOW DATABASES.
@@ -105,7 +108,38 @@ type UpstreamStat struct {
 	BreakerReason string
 	NextProbe     time.Duration
 	Address       string // host in use
-	ServerVersion string
+	// What the server said last; zero until it was asked.
+	AskedAt                           time.Time
+	MaxConnections, Reserved, Foreign int
+	Missing                           int // connections we hold that it does not know: drift
+	OperatorSlots, OperatorServers    int
+	Sockets                           int // open or being opened, as the fuse counts them
+	ServerVersion                     string
+}
+
+// WorkloadStat is one row of SHOW WORKLOADS: a workload on one upstream.
+type WorkloadStat struct {
+	Upstream, Name string
+	Class, Mode    string // critical, normal, batch; off, warn, enforce
+	Share          int    // guaranteed slots
+	Limit          int    // 0 = none
+	InUse          int
+	Lent, Borrowed int
+	Waiting        int
+	OldestWait     time.Duration
+	Clients        int
+	Leaking        int           // holders kept idle for longer than allowed
+	Shed           uint64        // refused at once: the queue was full or too slow
+	WouldShed      uint64        // would have been, in mode warn
+	WouldWait      uint64        // would have waited for the limit, in mode warn
+	Pause          string        // "", queue, refuse
+	Note           string        // who paused or limited it, and why
+	QueueTimeout   time.Duration // -1 = the general one; so the following
+	Statement      time.Duration
+	Transaction    time.Duration
+	IdleInTx       time.Duration
+	LeakAfter      time.Duration // 0 = not looked for
+	OnLeak         string
 }
 
 // Gauges are single numbers of the whole proxy.

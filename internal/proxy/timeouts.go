@@ -52,6 +52,9 @@ func (c *client) deadline(l *loop) int64 {
 		if c.idleInTransaction() {
 			by(c.idleAt, c.lim.idleTransaction)
 		}
+		if c.leakable() && (!c.leaking || c.work.OnLeak == LeakReclaim && c.work.enforced()) {
+			by(c.idleAt, c.lim.leak)
+		}
 	}
 	if c.srv == nil && c.waitSince == 0 || c.srv != nil && c.srv.sess.Clean() {
 		by(max(c.idleAt, c.connectedAt), c.lim.clientIdle)
@@ -77,18 +80,20 @@ func (c *client) expire(now int64) int64 {
 	case c.waitSince != 0 && over(c.waitSince, c.lim.queue):
 		waited := time.Duration(now - c.waitSince).Round(time.Millisecond)
 		l.leaveQueue(c)
-		l.refuse(c, queueTimeout, "", "pool "+c.pool.key.database+"/"+c.pool.key.user+", waited "+waited.String())
+		l.refuseBy(c, queueTimeout, c.lim.queueBy, "pool "+c.pool.key.database+"/"+c.pool.key.user+", waited "+waited.String()+l.blame(c.pool.up))
 	case c.waitSince != 0 && !c.noticed && c.phase == phaseServe && over(c.waitSince, c.lim.notice):
 		c.noticed = true
 		l.send(&c.endpoint, wire.AppendReport(nil, wire.NoticeResponse, wire.Report{Severity: "NOTICE", Code: "00000",
 			Message: "No server connection available in postgres backend, client being queued"}))
 	case c.phase != phaseServe:
 	case over(c.queryAt, c.lim.query) && c.srv != nil:
-		l.cancelRunning(c, queryTimeout)
+		l.cancelRunning(c, queryTimeout, c.lim.queryBy)
 	case c.srv != nil && over(c.txnAt, c.lim.transaction) && c.srv.sess.State() != wire.Failed:
-		l.transactionOver(c, transactionTimeout)
+		l.transactionOver(c, transactionTimeout, c.lim.transactionBy)
 	case c.idleInTransaction() && over(c.idleAt, c.lim.idleTransaction):
-		l.takeBack(c, idleTransactionTimeout)
+		l.takeBack(c, idleTransactionTimeout, c.lim.idleBy)
+	case c.leakable() && over(c.idleAt, c.lim.leak):
+		l.leak(c, now)
 	case c.lim.clientIdle > 0 && (c.srv == nil || c.srv.sess.Clean()) && c.waitSince == 0 && over(max(c.idleAt, c.connectedAt), c.lim.clientIdle):
 		l.endClient(c, clientIdleTimeout, "")
 		return 0
@@ -105,7 +110,7 @@ func (c *client) expire(now int64) int64 {
 
 // cancelRunning cancels what the client's server runs; the server's own error
 // is replaced by ours, the session goes on.
-func (l *loop) cancelRunning(c *client, why reason) {
+func (l *loop) cancelRunning(c *client, why reason, setting string) {
 	s := c.srv
 	if s.canceling {
 		return
@@ -116,33 +121,37 @@ func (l *loop) cancelRunning(c *client, why reason) {
 		return
 	}
 	l.note(c, why)
-	rep := why.report(style, "ERROR", "", "")
+	rep := why.by(setting, style)
 	s.sess.ReplaceError("57014", &rep)
 	l.sendCancel(s, nil)
 }
 
 // transactionOver ends a transaction that lasts too long.
-func (l *loop) transactionOver(c *client, why reason) {
+func (l *loop) transactionOver(c *client, why reason, setting string) {
 	if c.srv.sess.Quiet() {
-		l.takeBack(c, why)
+		l.takeBack(c, why, setting)
 		return
 	}
-	l.cancelRunning(c, why)
+	l.cancelRunning(c, why, setting)
 }
 
 // takeBack rolls the transaction of an idle client back and takes its server;
 // the client is told at its next message.
-func (l *loop) takeBack(c *client, why reason) {
+func (l *loop) takeBack(c *client, why reason, setting string) {
 	style := l.proxy.policy.Load().ErrorStyle
 	if style == ErrorsPgBouncer || c.sess.Mode == session.Session || c.sess.IsPinned() || c.stream > 0 || len(c.in) > 0 {
-		l.endClient(c, why, "")
+		rep := why.by(setting, style)
+		rep.Severity = "FATAL"
+		l.note(c, why)
+		l.farewell(c, rep)
 		return
 	}
 	l.note(c, why)
-	rep := why.report(style, "ERROR", "", "")
+	rep := why.by(setting, style)
 	c.poison = &rep
 	s := c.srv
-	c.srv, c.txnAt, c.queryAt = nil, 0, 0
+	c.unlease()
+	c.txnAt, c.queryAt = 0, 0
 	c.idleAt = l.now
 	l.abandon(s, c)
 }

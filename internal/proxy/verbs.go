@@ -31,7 +31,8 @@ type Facts interface {
 	Databases(ctx context.Context) ([]DatabaseStat, error)
 	UserStats(ctx context.Context) ([]UserStat, error)
 	Upstreams(ctx context.Context) ([]UpstreamStat, error)
-	Stats(ctx context.Context) ([]Period, error) // by database, sorted
+	Workloads(ctx context.Context) ([]WorkloadStat, error) // by upstream, in the policy's order
+	Stats(ctx context.Context) ([]Period, error)           // by database, sorted
 	Gauges(ctx context.Context) (Gauges, error)
 	DNS(ctx context.Context) ([]DNSStat, error)
 }

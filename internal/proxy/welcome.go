@@ -232,7 +232,7 @@ func (l *loop) welcome(c *client) {
 	}
 	c.login = nil
 	if c.sess.Mode != session.Session && s != nil {
-		c.srv = nil
+		c.unlease()
 		l.restart(c)
 		l.release(s)
 	}

@@ -25,6 +25,7 @@ func (s *Server) facts() map[string]reading {
 		"databases": read(f.Databases, databaseView),
 		"users":     read(f.UserStats, userView),
 		"upstreams": read(f.Upstreams, upstreamView),
+		"workloads": read(f.Workloads, workloadView),
 		"stats":     read(f.Stats, periodView),
 		"dns":       read(f.DNS, dnsView),
 		"state": func(ctx context.Context) (any, error) {

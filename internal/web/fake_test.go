@@ -228,3 +228,16 @@ func do(t *testing.T, h http.Handler, r *http.Request) (status int, body string,
 	}
 	return w.Code, string(read), w.Result().Header
 }
+
+// Workloads is one of each kind of bound.
+func (f *fakeProxy) Workloads(context.Context) ([]proxy.WorkloadStat, error) {
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	return []proxy.WorkloadStat{
+		{Upstream: "main", Name: "api", Class: "critical", Mode: "enforce", Share: 50, Limit: 70, InUse: 12, Lent: 6, QueueTimeout: 2 * time.Second,
+			Statement: -1, Transaction: -1, IdleInTx: -1, OnLeak: "warn"},
+		{Upstream: "main", Name: "data-sync", Class: "batch", Mode: "enforce", Share: 5, Limit: 8, InUse: 8, Borrowed: 3, Waiting: 4, OldestWait: 1500 * time.Millisecond,
+			Clients: 12, Leaking: 2, Shed: 7, Pause: "refuse", Note: "paused by uid 0", QueueTimeout: -1, Statement: time.Minute, Transaction: -1, IdleInTx: -1, LeakAfter: 30 * time.Second, OnLeak: "reclaim"},
+	}, nil
+}

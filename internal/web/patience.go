@@ -74,6 +74,11 @@ func (p *patience) UserStats(ctx context.Context) ([]proxy.UserStat, error) {
 	return patient(ctx, p, p.Facts.UserStats)
 }
 
+// Workloads is proxy.Facts's.
+func (p *patience) Workloads(ctx context.Context) ([]proxy.WorkloadStat, error) {
+	return patient(ctx, p, p.Facts.Workloads)
+}
+
 // Upstreams is proxy.Facts's.
 func (p *patience) Upstreams(ctx context.Context) ([]proxy.UpstreamStat, error) {
 	return patient(ctx, p, p.Facts.Upstreams)

@@ -42,6 +42,7 @@ func (s *Server) metrics() (http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	all := []prometheus.Collector{
 		newCollector(s.config),
+		newWorkloadCollector(s.config),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}

@@ -72,6 +72,9 @@ type conn struct {
 	Prepared      int        `json:"prepared_statements"`
 	Mode          string     `json:"mode,omitempty"`
 	Pinned        string     `json:"pinned,omitempty"`
+	Workload      string     `json:"workload,omitempty"`
+	Operator      bool       `json:"operator,omitempty"`
+	Leaking       bool       `json:"leaking,omitempty"`
 	Transaction   string     `json:"transaction_state,omitempty"`
 	CheckedOutAt  *time.Time `json:"checked_out_at,omitempty"`
 	TransactionAt *time.Time `json:"transaction_at,omitempty"`
@@ -126,6 +129,15 @@ type upstream struct {
 	Breaker       string  `json:"breaker"`
 	BreakerReason string  `json:"breaker_reason,omitempty"`
 	NextProbe     float64 `json:"next_probe_seconds"`
+
+	AskedAt         *time.Time `json:"asked_at,omitempty"` // of what follows
+	MaxConnections  int        `json:"max_connections,omitempty"`
+	Reserved        int        `json:"reserved,omitempty"`
+	Foreign         int        `json:"foreign,omitempty"`
+	Missing         int        `json:"missing"`
+	OperatorSlots   int        `json:"operator_slots"`
+	OperatorServers int        `json:"operator_servers"`
+	Sockets         int        `json:"sockets"`
 }
 
 type period struct {
@@ -213,7 +225,7 @@ func connView(c proxy.ConnStat) conn {
 		State: c.State, Addr: c.Addr, Port: c.Port, LocalAddr: c.LocalAddr, LocalPort: c.LocalPort,
 		ConnectedAt: moment(c.ConnectedAt), RequestedAt: moment(c.RequestedAt), Wait: c.Wait.Seconds(),
 		CloseNeeded: c.CloseNeeded, Link: c.Link, RemotePID: c.RemotePID, TLS: c.TLS, Application: c.Application,
-		Prepared: c.Prepared, Mode: modeName(c.Mode), Pinned: c.Pinned, Transaction: transactionName(c.InTransaction),
+		Prepared: c.Prepared, Mode: modeName(c.Mode), Pinned: c.Pinned, Workload: c.Workload, Operator: c.Operator, Leaking: c.Leaking, Transaction: transactionName(c.InTransaction),
 		CheckedOutAt: moment(c.CheckedOutAt), TransactionAt: moment(c.TransactionAt), QueryAt: moment(c.QueryAt),
 		SQL: c.SQL, RecvPending: c.RecvPending, SendPending: c.SendPending, Loop: c.Loop,
 	}
@@ -248,6 +260,8 @@ func upstreamView(u proxy.UpstreamStat) upstream {
 		Name: u.Name, Address: u.Address, ServerVersion: u.ServerVersion,
 		Usable: u.Usable, Used: u.Used, Waiting: u.Waiting, OldestWait: u.OldestWait.Seconds(),
 		Up: upstreamUp(u), Breaker: u.Breaker, BreakerReason: u.BreakerReason, NextProbe: u.NextProbe.Seconds(),
+		AskedAt: moment(u.AskedAt), MaxConnections: u.MaxConnections, Reserved: u.Reserved, Foreign: u.Foreign, Missing: u.Missing,
+		OperatorSlots: u.OperatorSlots, OperatorServers: u.OperatorServers, Sockets: u.Sockets,
 	}
 }
 

@@ -1,0 +1,120 @@
+package proxy
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spillway/internal/session"
+	"spillway/internal/wire"
+)
+
+// groupKey tells who leaks: one service on one host under one workload.
+type groupKey struct {
+	workload, application string
+	addr                  netip.Addr
+}
+
+// group counts what its clients hold, over all loops.
+type group struct {
+	held    atomic.Int64 // servers
+	leaking atomic.Int64 // of these, kept idle for too long
+	top     atomic.Int64 // with on_leak cap: held may not grow beyond; 0 = free
+}
+
+// groups are those of workloads that look for leaks.
+type groups struct {
+	mu  sync.Mutex // guards all
+	all map[groupKey]*group
+}
+
+// maxGroups bounds the memory that made-up application names can take.
+const maxGroups = 10000
+
+// of returns the group of a client; nil when its workload looks for no leaks.
+func (g *groups) of(c *client) *group {
+	if c.work == nil || c.work.LeakAfter <= 0 {
+		return nil
+	}
+	key := groupKey{c.work.Name, c.app, c.addr.Addr()}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	one := g.all[key]
+	if one == nil {
+		if g.all == nil || len(g.all) >= maxGroups {
+			g.all = map[groupKey]*group{} // clients keep the group they have
+		}
+		one = new(group)
+		g.all[key] = one
+	}
+	return one
+}
+
+// full tells whether a leak keeps the group from getting one server more.
+func (g *group) full() bool {
+	if g == nil {
+		return false
+	}
+	top := g.top.Load()
+	return top > 0 && g.held.Load() >= top
+}
+
+// leased and returned keep the group's books.
+func (c *client) leased() {
+	c.holding = c.group
+	if c.holding != nil {
+		c.holding.held.Add(1)
+	}
+}
+
+func (c *client) returned() {
+	g := c.holding
+	if g == nil {
+		return
+	}
+	c.holding = nil
+	g.held.Add(-1)
+	if c.leaking {
+		c.leaking = false
+		if g.leaking.Add(-1) == 0 {
+			g.top.Store(0)
+		}
+	}
+}
+
+// leakable tells whether a client keeps a server for nothing: idle in a
+// transaction, or pinned to it and idle. Never one that replicates or copies,
+// an operator, or one whose session owns its server by its pool's mode.
+func (c *client) leakable() bool {
+	if c.srv == nil || c.lim == nil || c.lim.leak <= 0 || c.operator || c.queryAt != 0 || c.srv.oneWay || !c.srv.sess.Quiet() || c.srv.sess.Copying() {
+		return false
+	}
+	return c.srv.sess.State() != wire.Idle || c.sess.IsPinned() && c.sess.Mode != session.Session
+}
+
+// leak acts on a client that has kept a server idle for too long. It returns
+// true when the server was taken back.
+func (l *loop) leak(c *client, now int64) bool {
+	w := c.work
+	if !c.leaking {
+		c.leaking = true
+		if c.holding != nil {
+			c.holding.leaking.Add(1)
+		}
+		l.stats(c.pool).leaks++
+		l.log.Warn("leak: a client keeps a server idle", "workload", w.Name, "application", c.app, "user", c.user, "database", c.database,
+			"addr", c.addr.String(), "client", c.id, "server_pid", c.srv.pid, "idle", time.Duration(now-c.idleAt).Round(time.Millisecond).String(),
+			"pinned", c.sess.Pinned(), "on_leak", leakRules[w.OnLeak], "sql", c.srv.lastSQL())
+		if w.OnLeak == LeakCap && w.enforced() && c.holding != nil && c.holding.top.Load() == 0 {
+			c.holding.top.Store(max(c.holding.held.Load(), 1))
+		}
+	}
+	if w.OnLeak != LeakReclaim || !w.enforced() {
+		return false
+	}
+	l.takeBack(c, leakReclaimed, "workloads."+w.Name+".leak_after")
+	return true
+}
+
+var leakRules = [...]string{"warn", "cap", "reclaim"}

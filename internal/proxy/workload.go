@@ -1,0 +1,186 @@
+package proxy
+
+import (
+	"net/netip"
+	"path"
+	"strings"
+	"time"
+
+	"spillway/internal/schedule"
+	"spillway/internal/statement"
+)
+
+// LeakRule says what is done about a leak: a client that keeps a server while
+// it is idle in a transaction, or pinned, for longer than its workload allows.
+type LeakRule uint8
+
+// Leak rules.
+const (
+	LeakWarn    LeakRule = iota // it is named
+	LeakCap                     // and its group gets no more servers than it has
+	LeakReclaim                 // the transaction is rolled back, the server taken
+)
+
+// Workload is a named class of clients with its bounds, on every upstream.
+type Workload struct {
+	Name  string
+	Match Match // of the workload "default" it is not looked at
+	Class schedule.Class
+	Mode  schedule.Mode // Off: nothing below acts; Warn: it is counted and logged
+
+	Share    int     // guaranteed slots, relative to the sum of all shares
+	Limit    int     // 0 = none
+	Lendable float64 // fraction of the share others may use while it is idle
+	Borrow   float64 // how much it may use beyond its share, a fraction of it; <0 = without bound
+	QueueMax int     // 0 = none
+	Pause    schedule.Pausing
+	Note     string // who paused or limited it, until when and why; told to clients
+
+	// Timeouts; <0 = what holds without a workload.
+	QueueTimeout       time.Duration
+	StatementTimeout   time.Duration
+	TransactionTimeout time.Duration
+	IdleInTransaction  time.Duration
+
+	LeakAfter time.Duration // 0 = leaks are not looked for
+	OnLeak    LeakRule
+}
+
+// Match says which clients belong to a workload: every field that is not empty
+// must fit, by one of its values.
+type Match struct {
+	Users, Databases, Applications []string       // globs as path.Match has them
+	Addresses                      []netip.Prefix // the zero Prefix stands for unix sockets
+	Tags                           []TagMatch     // of the statement's sqlcommenter comment
+}
+
+// TagMatch is one key of a sqlcommenter comment with a glob for its value.
+type TagMatch struct{ Key, Value string }
+
+// static tells whether a client fits as far as it is known without a statement.
+func (m *Match) static(c *client) bool {
+	return fitsGlob(m.Users, c.user) && fitsGlob(m.Databases, c.database) && fitsGlob(m.Applications, c.app) && m.fitsAddress(c)
+}
+
+func fitsGlob(globs []string, value string) bool {
+	for _, g := range globs {
+		if ok, _ := path.Match(g, strings.ReplaceAll(value, "/", "\x00")); ok { // a * fits a slash as well
+			return true
+		}
+	}
+	return len(globs) == 0
+}
+
+func (m *Match) fitsAddress(c *client) bool {
+	for _, net := range m.Addresses {
+		if !net.IsValid() && c.local || net.IsValid() && !c.local && net.Contains(c.addr.Addr().Unmap()) {
+			return true
+		}
+	}
+	return len(m.Addresses) == 0
+}
+
+// tagged tells whether a statement's comment has one of the tags.
+func (m *Match) tagged(text []byte) bool {
+	var room [128]byte
+	for _, t := range m.Tags {
+		if value, ok := statement.Tag(room[:0], text, t.Key); ok && fitsGlob([]string{t.Value}, string(value)) {
+			return true
+		}
+	}
+	return false
+}
+
+// enforced tells whether the workload's bounds act.
+func (w *Workload) enforced() bool { return w != nil && w.Mode == schedule.Enforce }
+
+// schedules is the part of the workloads that hands out slots.
+func schedules(list []Workload) []schedule.WorkloadConfig {
+	out := make([]schedule.WorkloadConfig, 0, len(list))
+	for i := range list {
+		w := &list[i]
+		out = append(out, schedule.WorkloadConfig{Name: w.Name, Class: w.Class, Mode: w.Mode, Share: w.Share, Lendable: w.Lendable,
+			Borrow: w.Borrow, Limit: w.Limit, QueueMax: w.QueueMax, QueueTimeout: max(w.QueueTimeout, 0), Pause: w.Pause})
+	}
+	return out
+}
+
+// workload finds what a client belongs to; text is a statement of its own, nil
+// when only the client is to be judged. Nil: no workload is configured.
+func (r *ruling) workload(c *client, text []byte) *Workload {
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		switch {
+		case w.Name == schedule.DefaultWorkload:
+			continue
+		case len(w.Match.Tags) > 0 && (text == nil || !w.Match.tagged(text)):
+			continue
+		case w.Match.static(c):
+			return w
+		}
+	}
+	return r.fallback
+}
+
+// classify puts a client into its workload and takes the limits from there. It
+// is asked at login, when the policy has changed, and when the client calls
+// itself something else.
+func (l *loop) classify(c *client, pol *ruling) {
+	c.ruled = pol
+	w := pol.workload(c, nil)
+	if c.operator = pol.operators[c.user]; c.operator {
+		w = nil // their slots are their own
+	}
+	if d := pol.database(c.database); d != nil {
+		c.lim = pol.limits(d, c.user, w)
+	}
+	l.assign(c, w)
+}
+
+// assign makes w the client's workload.
+func (l *loop) assign(c *client, w *Workload) {
+	if c.work == w && (w == nil || c.slots != nil) {
+		return
+	}
+	c.work, c.slots = w, nil
+	if w != nil && c.pool != nil {
+		c.slots = c.pool.up.host.Workload(w.Name)
+	}
+	c.group = l.proxy.groups.of(c)
+}
+
+// reclassify follows what may have changed since the client's last lease.
+func (l *loop) reclassify(c *client) {
+	pol := l.proxy.policy.Load()
+	if pol.byApplication {
+		if name := c.sess.Settings.Get("application_name"); name != c.app && c.phase == phaseServe {
+			c.app, c.ruled = name, nil
+		}
+	}
+	if c.ruled != pol {
+		l.classify(c, pol)
+	}
+}
+
+// tag moves a client for its next transaction into the workload that the
+// statement's comment names, or back to its own.
+func (l *loop) tag(c *client, text []byte) {
+	if c.operator {
+		return
+	}
+	w := c.ruled.workload(c, text)
+	if w != c.work {
+		if d := c.ruled.database(c.database); d != nil {
+			c.lim = c.ruled.limits(d, c.user, w)
+		}
+		l.assign(c, w)
+	}
+}
+
+// workName is what the client's workload is called; "" without one.
+func (c *client) workName() string {
+	if c.work == nil {
+		return ""
+	}
+	return c.work.Name
+}

@@ -13,6 +13,7 @@ const relearn = 10 * time.Minute
 type load struct {
 	recent []commits
 	usual  float64 // per second; 0 = not known yet
+	busy   float64 // sessions at work, as a rule
 	held   time.Time
 }
 
@@ -46,19 +47,27 @@ func (l *load) judge(f, last Facts, limits Limits, add adder) {
 	now := max(l.recent[len(l.recent)-1].n-l.recent[0].n, 0) / span.Seconds()
 	// 50/s: below that a person with psql would be a rise.
 	level := over(now, l.usual*(1+limits.LoadRise)+50, l.usual*(1+2*limits.LoadRise)*2+100)
+	// More sessions at work show at once, also without a proxy.
+	crowd := over(float64(f.Busy), l.busy*2+4, 0)
 	switch {
 	case l.usual == 0:
-		l.usual = now
+		l.usual, l.busy = now, float64(f.Busy)
 		return
-	case level == Clear:
+	case level == Clear && crowd == Clear:
 		l.held = time.Time{}
 		// A minute's memory; the share of one look of it.
-		l.usual += (now - l.usual) * (1 - math.Exp(-f.At.Sub(last.At).Seconds()/60))
+		part := 1 - math.Exp(-f.At.Sub(last.At).Seconds()/60)
+		l.usual += (now - l.usual) * part
+		l.busy += (float64(f.Busy) - l.busy) * part
 		return
 	case l.held.IsZero():
 		l.held = f.At
 	case f.At.Sub(l.held) > relearn:
-		l.usual, l.held = now, time.Time{}
+		l.usual, l.busy, l.held = now, float64(f.Busy), time.Time{}
+	}
+	if level == Clear {
+		add("load", crowd, "%d sessions are busy, %.0f before; slower from %.0f", f.Busy, l.busy, l.busy*2+4)
+		return
 	}
 	add("load", level, "%.0f transactions/s, %.0f before; slower from +%.0f %%", now, l.usual, 100*limits.LoadRise)
 }

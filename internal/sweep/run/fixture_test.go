@@ -24,11 +24,12 @@ const doomed = "expires_at < now()"
 func seed(t testing.TB, s *pgtest.Server, rows, percent int) {
 	t.Helper()
 	s.Exec(t, fmt.Sprintf(`
+		DROP TABLE IF EXISTS sessions;
 		CREATE TABLE sessions (id bigint PRIMARY KEY, user_id int NOT NULL, token text NOT NULL, expires_at timestamptz NOT NULL);
-		INSERT INTO sessions SELECT i, i %% 1000, md5(i::text), now() + CASE WHEN hashint4(i) %% 100 + 100 < 100 + %d - 50 OR %d = 100 THEN - interval '1 s' * (1 + abs(hashint4(i + 7)) %% 1000000) ELSE interval '1 day' END
+		INSERT INTO sessions SELECT i, i %% 1000, md5(i::text), now() + CASE WHEN (hashint4(i) & 2147483647) %% 100 < %d THEN - interval '1 s' * (1 + (hashint4(i + 7) & 1048575)) ELSE interval '1 day' END
 		FROM generate_series(1, %d) i;
 		CREATE INDEX ON sessions (expires_at); CREATE INDEX ON sessions (user_id);
-		ANALYZE sessions`, percent, percent, rows))
+		ANALYZE sessions`, percent, rows))
 }
 
 func dialer(url string) Dial {

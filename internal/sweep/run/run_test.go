@@ -13,7 +13,6 @@ func TestStrategies(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	for _, strategy := range []plan.Strategy{plan.TID, plan.PK, plan.Keyset, plan.Copy} {
 		t.Run(string(strategy), func(t *testing.T) {
-			s.Exec(t, "DROP TABLE IF EXISTS sessions")
 			seed(t, s, 50_000, 96)
 			want := survivors(t, s, "NOT "+doomed)
 			gone := s.Value(t, "SELECT count(*) FROM sessions WHERE "+doomed)

@@ -96,7 +96,7 @@ func conditionRefusal(where string, err error, second bool) error {
 	if pg.Hint != "" {
 		mend = pg.Hint
 	}
-	return refuse(fmt.Sprintf("PostgreSQL does not take the condition %s: %s", short(where), pg.Message), mend)
+	return refuse(fmt.Sprintf("PostgreSQL does not take the condition %s: %s", short(where), strings.Join(strings.Fields(pg.Message), " ")), mend)
 }
 
 func short(text string) string {

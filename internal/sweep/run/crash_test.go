@@ -1,0 +1,184 @@
+package run
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"spillway/internal/pgtest"
+	"spillway/internal/sweep/plan"
+)
+
+// rounds is how often something is killed; SPILLWAY_SWEEP_ROUNDS=100 is the
+// acceptance.
+func rounds(t *testing.T) int {
+	n, err := strconv.Atoi(os.Getenv("SPILLWAY_SWEEP_ROUNDS"))
+	if err != nil || n < 1 {
+		return 12
+	}
+	t.Logf("%d rounds", n)
+	return n
+}
+
+// crashRows are few enough for a dozen rounds and, at this rate, last longer
+// than a kill takes to come.
+const crashRows, crashRate = 8_000, 10_000
+
+// TestKilled: whichever side is killed with -9 wherever, and however often, the
+// rows that go are exactly those doomed at the cut-off, and each is counted and
+// kept once.
+func TestKilled(t *testing.T) {
+	binary, err := pgtest.SpillwayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := pgtest.Start(t, pgtest.Options{})
+	strategies := []plan.Strategy{plan.TID, plan.PK, plan.Keyset}
+	keeps := []string{"", "kept", "file"}
+	total := 0
+	for round := range rounds(t) {
+		k := &killer{server: s, binary: binary, strategy: strategies[round%3], keep: keeps[round/3%3]}
+		if k.keep == "file" {
+			k.keep = filepath.Join(t.TempDir(), fmt.Sprintf("kept%d.copy", round))
+		}
+		total += k.round(t)
+		if t.Failed() {
+			t.Fatalf("round %d, strategy %s, keep %q", round, k.strategy, k.keep)
+		}
+	}
+	t.Logf("%d kills", total)
+}
+
+// killer runs one round.
+type killer struct {
+	server   *pgtest.Server
+	binary   string
+	strategy plan.Strategy
+	keep     string
+}
+
+func (k *killer) round(t *testing.T) (kills int) {
+	s := k.server
+	seed(t, s, crashRows, 90)
+	s.Exec(t, "DROP TABLE IF EXISTS kept; DROP TABLE IF EXISTS was; CREATE TABLE was AS SELECT * FROM sessions WHERE "+doomed)
+	want := survivors(t, s, "NOT "+doomed)
+	args := []string{"sweep", "run", "sessions", "--where", doomed, "--yes", "--no-vacuum", "--strategy", string(k.strategy), "--rate", strconv.Itoa(crashRate), "--url", s.URL(pgtest.Login{})}
+	if k.keep != "" {
+		args = append(args, "--keep-in", k.keep)
+	}
+	for {
+		finished := k.once(t, args)
+		if finished {
+			break
+		}
+		kills++
+		if id := k.unfinished(t); id != "" {
+			args = []string{"sweep", "resume", id, "--url", s.URL(pgtest.Login{})}
+		}
+		if kills > 40 {
+			t.Fatal("it does not come to an end")
+		}
+	}
+	k.check(t, want)
+	return kills
+}
+
+// once runs the command and kills it, or PostgreSQL under it, at some moment.
+// A command that survives PostgreSQL's death goes on by itself.
+func (k *killer) once(t *testing.T, args []string) (finished bool) {
+	cmd := exec.Command(k.binary, args...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, &out)
+		}
+		return true
+	case <-time.After(time.Duration(50+rand.IntN(900)) * time.Millisecond):
+	}
+	if rand.IntN(2) == 0 {
+		_ = cmd.Process.Kill() // it may have ended this moment
+		return <-ended == nil
+	}
+	if err := k.server.Kill9(); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if rand.IntN(2) == 0 {
+		_ = cmd.Process.Kill() // likewise
+		return <-ended == nil
+	}
+	select {
+	case err := <-ended:
+		if err != nil && k.unfinished(t) == "" && k.any(t) {
+			t.Fatalf("%v: %v\n%s", args, err, &out)
+		}
+		return err == nil
+	case <-time.After(30 * time.Second):
+		_ = cmd.Process.Kill()
+		<-ended
+		t.Fatalf("the command hangs after PostgreSQL's restart:\n%s", &out)
+	}
+	return false
+}
+
+// any says whether a sweep of this table was written down at all.
+func (k *killer) any(t *testing.T) bool {
+	if k.server.Value(t, "SELECT to_regclass('spillway.sweep') IS NOT NULL") != "t" {
+		return false
+	}
+	return k.server.Value(t, "SELECT count(*) FROM spillway.sweep WHERE relation = 'sessions'::regclass") != "0"
+}
+
+func (k *killer) unfinished(t *testing.T) string {
+	if !k.any(t) {
+		return ""
+	}
+	rows := k.server.Exec(t, "SELECT id FROM spillway.sweep WHERE relation = 'sessions'::regclass AND phase <> 'done'")
+	if len(rows) == 0 {
+		return ""
+	}
+	return rows[0][0]
+}
+
+func (k *killer) check(t *testing.T, want string) {
+	s := k.server
+	if left := survivors(t, s, "true"); left != want {
+		t.Errorf("survivors %s, want %s", left, want)
+	}
+	deleted := s.Value(t, "SELECT deleted FROM spillway.sweep WHERE relation = 'sessions'::regclass")
+	if was := s.Value(t, "SELECT count(*) FROM was"); deleted != was {
+		t.Errorf("%s rows counted as deleted, want %s", deleted, was)
+	}
+	switch {
+	case k.keep == "":
+		return
+	case strings.HasPrefix(k.keep, "/"):
+		s.Exec(t, "CREATE TABLE kept (LIKE sessions)")
+		text, err := os.ReadFile(k.keep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := pgtest.Connect(t, s.URL(pgtest.Login{}))
+		if _, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader(string(text)), "COPY kept FROM STDIN"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Value(t, "SELECT count(*) FROM (SELECT * FROM kept EXCEPT ALL SELECT * FROM was) x") + " more, " + s.Value(t, "SELECT count(*) FROM (SELECT * FROM was EXCEPT ALL SELECT * FROM kept) x") + " fewer"; n != "0 more, 0 fewer" {
+		t.Errorf("kept: %s than were deleted", n)
+	}
+}

@@ -10,10 +10,10 @@ FUZZTIME ?= 10m
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: run build test check race fuzz bench clean help
+.PHONY: run build test check race fuzz bench bench-sweep clean help
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## build, start a private PostgreSQL and Spillway before it; Ctrl-C ends both
 	@./scripts/run.sh
@@ -42,3 +42,6 @@ bench: ## Spillway against the distribution's PgBouncer; writes docs/benchmarks.
 clean: ## remove what was built (not the data of `make run`: that is .run/)
 	rm -rf bin
 	$(GO) clean -testcache
+
+bench-sweep: ## spillway sweep against a big DELETE, the report's script and DELETE … LIMIT (ARGS=-full: 50 million rows)
+	$(GO) run ./bench/sweep $(ARGS)

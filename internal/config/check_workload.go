@@ -33,6 +33,7 @@ func (k *checker) checkWorkloads() {
 	for _, name := range names {
 		w := k.c.Workloads[name]
 		k.checkMatch(name, w, matches)
+		k.checkMatchValues(join(join("workloads", name), "leak_exempt"), &w.LeakExempt)
 		k.checkBounds(name, w)
 	}
 	for _, server := range sortedKeys(k.c.Servers) {
@@ -55,7 +56,7 @@ func (k *checker) checkMatch(name string, w *Workload, seen map[string]string) {
 		}
 		return
 	}
-	k.checkMatchValues(at, &w.Match)
+	k.checkMatchValues(join(at, "match"), &w.Match)
 	key := fmt.Sprintf("%q", []any{w.Match.User, w.Match.Database, w.Match.ApplicationName, w.Match.Address, w.Match.Tag})
 	if before, ok := seen[key]; ok {
 		k.fail(join(at, "match"), complaint{what: fmt.Sprintf("workload %s can never match: %s before it matches the same", quoteKey(name), quoteKey(before)), mend: "tell them apart, or remove one"})
@@ -74,7 +75,6 @@ func (c *Config) matchBroken(at string) bool {
 }
 
 func (k *checker) checkMatchValues(at string, m *Match) {
-	at = join(at, "match")
 	globs := map[string][]string{"user": m.User, "database": m.Database, "application_name": m.ApplicationName}
 	for _, name := range sortedKeys(globs) {
 		for _, g := range globs[name] {

@@ -226,6 +226,7 @@ type Workload struct {
 	IdleInTransaction  time.Duration
 	LeakAfter          time.Duration // 0 = leaks are not looked for
 	OnLeak             string        // warn, cap, reclaim
+	LeakExempt         Match         // clients whose servers are never capped or taken back
 
 	// Order is the workload's place in the file; the first that matches wins.
 	Order int

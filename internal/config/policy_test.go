@@ -98,6 +98,7 @@ workloads:
     idle_in_transaction_timeout: 9s
     leak_after: 10s
     on_leak: reclaim
+    leak_exempt: {user: u, database: d, application_name: b, address: unix, tag: k=w}
 session: {on_state: refuse, track_parameters: [a], ignore_startup_parameters: [b], trust_functions: true}
 timeouts: {client_idle: 1s, query: 2s, transaction: 3s, idle_in_transaction: 4s, shutdown: 5s}
 limits:

@@ -18,7 +18,7 @@ func (c *Config) workloads() []proxy.Workload {
 			Share: w.Share, Limit: w.Limit, Lendable: float64(w.Lendable) / 100, Borrow: float64(w.Borrow) / 100, QueueMax: w.QueueMax,
 			QueueTimeout: w.QueueTimeout, StatementTimeout: w.StatementTimeout,
 			TransactionTimeout: w.TransactionTimeout, IdleInTransaction: w.IdleInTransaction,
-			LeakAfter: w.LeakAfter, OnLeak: leakRule(w.OnLeak),
+			LeakAfter: w.LeakAfter, OnLeak: leakRule(w.OnLeak), LeakExempt: w.LeakExempt.proxy(),
 		})
 	}
 	return list

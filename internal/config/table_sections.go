@@ -196,7 +196,7 @@ func workloadKeys() []key {
 		scalar("lendable", func(w *W) *Percent { return &w.Lendable }, "50%", "",
 			"How much of the share others may use while it is idle."),
 		scalar("borrow", func(w *W) *Percent { return &w.Borrow }, "100%", "",
-			"How much it may use beyond its share when others lend, as a part of the share."),
+			"How much it may use beyond its share when others lend, as a part of the share. Without a share only the limit bounds it."),
 		scalar("queue_timeout", func(w *W) *time.Duration { return &w.QueueTimeout }, "", "query_wait_timeout",
 			"Longest wait for a slot.", inherits("timeouts.queue")),
 		scalar("queue_max", func(w *W) *int { return &w.QueueMax }, "0", "",
@@ -211,6 +211,8 @@ func workloadKeys() []key {
 			"A server held idle for longer is a leak; 0 does not look."),
 		scalar("on_leak", func(w *W) *string { return &w.OnLeak }, "warn", "",
 			"What is done about one: tell, hold the group at what it has, or take the slot back.", oneOf("warn", "cap", "reclaim")),
+		section("leak_exempt", func(w *W) *Match { return &w.LeakExempt },
+			"Clients of it whose servers are never capped or taken back; tags are not looked at.", matchKeys()),
 	}
 }
 

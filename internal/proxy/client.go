@@ -44,12 +44,14 @@ type client struct {
 	console  *consoleLink
 	lim      *limits
 	timer    *timer
-	held     bool            // waits for answers before its next message is looked at
-	leaking  bool            // its server is kept idle for too long
-	operator bool            // in an operator pool
-	own      schedule.Waiter // what wait points to while there is one loop
-	ruled    *ruling         // the policy work and lim come from; nil = look again
-	work     *Workload       // nil = none is configured
+	held     bool             // waits for answers before its next message is looked at
+	leaking  bool             // its server is kept idle for too long
+	operator bool             // in an operator pool
+	own      schedule.Waiter  // what wait points to while there is one loop
+	ruled    *ruling          // the policy work and lim come from; nil = look again
+	looked   session.Settings // application_name was looked at in these
+	exempt   bool             // its server is never taken back
+	work     *Workload        // nil = none is configured
 	slots    *schedule.Workload
 	group    *group       // its service, where leaks are looked for
 	holding  *group       // the one that counts its server
@@ -163,9 +165,8 @@ func (l *loop) front(c *client, b []byte) int {
 			goto out
 		case session.Lease:
 			if c.ruled != nil && c.ruled.byTag {
-				if text := statementText(&m); text != nil {
-					l.tag(c, text)
-				}
+				l.reclassify(c)
+				l.tag(c, statementText(c, &m))
 			}
 			if l.acquire(c) || c.stops&^stopPeer == 0 {
 				continue // or it was refused: poison answers
@@ -230,6 +231,7 @@ func (l *loop) began(c *client, kind byte) {
 	c.requestAt = l.now
 	if c.queryAt == 0 && c.srv != nil && !c.srv.sess.Quiet() {
 		c.queryAt = l.now
+		c.works()
 		if c.txnAt == 0 {
 			c.txnAt = l.now
 		}
@@ -315,6 +317,7 @@ func (l *loop) lease(c *client, s *server, stale bool) bool {
 	}
 	c.srv, s.client = s, c
 	c.leased()
+	s.yields = false
 	c.leaseAt = l.now
 	s.leases++
 	if stale {

@@ -58,6 +58,7 @@ func (p *Proxy) connect(l *loop, sp *schedule.Pool, ss *schedule.Server) {
 	}
 	rul := p.policy.Load()
 	if open := pl.up.sockets.Add(1); pl.up.blown(open, len(rul.operators) > 0) {
+		pl.up.fused.Add(1)
 		p.log.Error("fuse: no server connection is opened beyond the budget, whatever the books say", "upstream", pl.up.name, "open", open-1)
 		l.post(func() { l.connected(pl, ss, nil, errFuse) })
 		return
@@ -68,10 +69,27 @@ func (p *Proxy) connect(l *loop, sp *schedule.Pool, ss *schedule.Server) {
 		ctx, stop := withTimeout(p.background, rul.Timeouts.ServerConnect, 15*time.Second)
 		defer stop()
 		d := pl.database.Load()
-		k, err := pl.up.hosts.dial(ctx, dialing{conf: pl.up.conf.Load(), database: pl.dbname, role: pl.role,
+		k, err := pl.up.dial(ctx, dialing{conf: pl.up.conf.Load(), database: pl.dbname, role: pl.role,
 			creds: pl.creds.Load(), params: p.pools.startup(ss.Fit), query: d.ConnectQuery})
 		l.post(func() { l.connected(pl, ss, k, err) })
 	}()
+}
+
+// dial opens a connection. Where we have closed one a moment ago, the server may
+// not have noticed yet: that it is full then means little, and is asked again.
+func (u *upstream) dial(ctx context.Context, d dialing) (*link, error) {
+	for wait := 20 * time.Millisecond; ; wait *= 2 {
+		k, err := u.hosts.dial(ctx, d)
+		var se *serverError
+		if !errors.As(err, &se) || se.report.Code != "53300" || wait > 200*time.Millisecond || !u.closed.lately() {
+			return k, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 func withTimeout(ctx context.Context, d, otherwise time.Duration) (context.Context, context.CancelFunc) {

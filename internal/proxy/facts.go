@@ -356,7 +356,9 @@ func (p *Proxy) Upstreams(context.Context) ([]UpstreamStat, error) {
 		st.OperatorSlots, st.OperatorServers, st.Sockets = h.Operator, h.OperatorUp, int(up.sockets.Load())
 		if c := up.asked.Load(); c != nil {
 			st.AskedAt, st.MaxConnections, st.Reserved, st.Foreign, st.Missing = c.at, c.maxConnections, c.reserved, c.foreign, c.missing
+			st.Lingering, st.Stray = c.lingering, c.stray
 		}
+		st.Mended, st.Fused = up.mended.Load(), up.fused.Load()
 		if h.Breaker.Open {
 			st.Breaker, st.BreakerReason = "open", h.Breaker.Class.String()
 		}

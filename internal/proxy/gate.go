@@ -12,6 +12,7 @@ type gate struct {
 	clients atomic.Int64
 	logging atomic.Int64
 	refused [reasonCount]atomic.Uint64
+	delayed atomic.Int64 // refused connections that are told a little later
 
 	mu     sync.Mutex // guards the maps
 	byAddr map[netip.Addr]int
@@ -68,10 +69,10 @@ func (g *gate) allow(addr netip.Addr, rate float64, now int64) bool {
 		if len(g.rate) >= maxRates {
 			clear(g.rate)
 		}
-		r = &loginRate{tokens: rate, at: now}
+		r = &loginRate{tokens: max(rate, 1), at: now}
 		g.rate[addr] = r
 	}
-	r.tokens = min(rate, r.tokens+float64(now-r.at)/1e9*rate)
+	r.tokens = min(max(rate, 1), r.tokens+float64(now-r.at)/1e9*rate)
 	r.at = now
 	if r.tokens < 1 {
 		return false
@@ -105,6 +106,9 @@ func (g *gate) enter(r *ruling, d *Database, user string) reason {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if r.operators[user] {
+		userMax, dbMax = 0, 0
+	}
 	if userMax > 0 && g.byUser[user] >= userMax {
 		return tooManyClientsUser
 	}

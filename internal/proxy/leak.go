@@ -69,17 +69,22 @@ func (c *client) leased() {
 }
 
 func (c *client) returned() {
-	g := c.holding
-	if g == nil {
+	c.works()
+	if g := c.holding; g != nil {
+		c.holding = nil
+		g.held.Add(-1)
+	}
+}
+
+// works ends a client's leak: its server is used again, or given back. With
+// the last leak of a group its cap goes.
+func (c *client) works() {
+	if !c.leaking {
 		return
 	}
-	c.holding = nil
-	g.held.Add(-1)
-	if c.leaking {
-		c.leaking = false
-		if g.leaking.Add(-1) == 0 {
-			g.top.Store(0)
-		}
+	c.leaking = false
+	if g := c.holding; g != nil && g.leaking.Add(-1) <= 0 {
+		g.top.Store(0)
 	}
 }
 
@@ -87,7 +92,7 @@ func (c *client) returned() {
 // transaction, or pinned to it and idle. Never one that replicates or copies,
 // an operator, or one whose session owns its server by its pool's mode.
 func (c *client) leakable() bool {
-	if c.srv == nil || c.lim == nil || c.lim.leak <= 0 || c.operator || c.queryAt != 0 || c.srv.oneWay || !c.srv.sess.Quiet() || c.srv.sess.Copying() {
+	if c.srv == nil || c.lim == nil || c.lim.leak <= 0 || c.exempt || c.queryAt != 0 || c.srv.oneWay || !c.srv.sess.Quiet() || c.srv.sess.Copying() {
 		return false
 	}
 	return c.srv.sess.State() != wire.Idle || c.sess.IsPinned() && c.sess.Mode != session.Session

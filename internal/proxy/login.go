@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"spillway/internal/auth"
 	"spillway/internal/session"
@@ -78,8 +79,25 @@ func (c *client) limitAddr() netip.Addr {
 func (l *loop) turnAway(fd int, why reason) {
 	l.proxy.gate.refused[why].Add(1)
 	rep := why.report(l.proxy.policy.Load().ErrorStyle, "FATAL", "", "")
-	sayAndClose(fd, wire.AppendReport(nil, wire.ErrorResponse, rep))
+	say := func() { sayAndClose(fd, wire.AppendReport(nil, wire.ErrorResponse, rep)) }
+	g := &l.proxy.gate
+	if why != tooManyLogins || g.delayed.Load() >= maxDelayed {
+		say()
+		return
+	}
+	g.delayed.Add(1)
+	time.AfterFunc(rejectDelay, func() {
+		defer g.delayed.Add(-1)
+		say()
+	})
 }
+
+// A source that logs in too often is told only after a moment: most clients try
+// again at once when they are refused. Only so many wait like that.
+const (
+	rejectDelay = time.Second
+	maxDelayed  = 1024
+)
 
 // forgetLogin gives back what counts and registers a client.
 func (l *loop) forgetLogin(c *client) {

@@ -34,7 +34,9 @@ type loop struct {
 	dirs    [][]schedule.Directive
 	bufs    [][]byte
 
-	blamed blamed
+	blamed    blamed
+	limitsFor *ruling // that limitSets are of
+	limitSets map[limitKey]*limits
 
 	turned  atomic.Int64
 	stopped bool
@@ -199,7 +201,7 @@ func (l *loop) recycle(b []byte) {
 func (l *loop) carry(dirs []schedule.Directive) {
 	for i := range dirs {
 		d := dirs[i]
-		if at := loopOf(&d); at != l.id {
+		if at := d.From; at != l.id {
 			l.proxy.loops[at].post(func() { l.proxy.loops[at].obey(d) })
 			continue
 		}
@@ -214,26 +216,11 @@ func (l *loop) carry(dirs []schedule.Directive) {
 func (p *Proxy) carry(dirs []schedule.Directive) {
 	for i := range dirs {
 		d := dirs[i]
-		l := p.loops[loopOf(&d)]
+		l := p.loops[d.From]
 		l.post(func() { l.obey(d) })
 	}
 	if len(p.loops) > 0 && p.loops[0].drv != nil {
 		p.loops[0].drv.wake()
-	}
-}
-
-// loopOf says whose business a directive is. A server that moves is sent by
-// the loop it leaves.
-func loopOf(d *schedule.Directive) int {
-	switch d.Kind {
-	case schedule.Grant:
-		return d.From
-	case schedule.Fail:
-		return d.Waiter.Loop
-	case schedule.Reclaim:
-		return d.From
-	default:
-		return d.Server.Loop
 	}
 }
 

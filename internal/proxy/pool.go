@@ -12,7 +12,10 @@ import (
 )
 
 // poolKey names a pool: what clients say, and the role the servers have.
-type poolKey struct{ database, user string }
+type poolKey struct {
+	database, user string
+	operator       bool // its servers fill operator slots
+}
 
 // pool is the servers of one (database, user). Its schedule side is shared by
 // the loops under the host's lock; the counters are each loop's own.
@@ -54,7 +57,7 @@ type poolStats struct {
 	Counters
 	wait, transaction, query Histogram
 	refused                  [reasonCount]uint64
-	leaks                    uint64
+	leaks, lentBack          uint64
 }
 
 // upstream is one PostgreSQL with its budget.
@@ -65,7 +68,10 @@ type upstream struct {
 	hosts   hostChoice
 	version atomic.Int64 // major version its servers last reported; 0 = none yet
 	asked   atomic.Pointer[census]
-	sockets atomic.Int64 // connections open or being opened, whoever believes what
+	closed  obituary
+	mended  atomic.Uint64 // drift that the ledger has mended
+	fused   atomic.Uint64 // connections the fuse has kept from being opened
+	sockets atomic.Int64  // connections open or being opened, whoever believes what
 }
 
 // registry holds the upstreams and pools all loops share.
@@ -94,7 +100,7 @@ func (r *registry) hostConfig(rul *ruling, up *upstream, u *Upstream) schedule.H
 	}
 	return schedule.HostConfig{
 		Usable: up.budget(u, operators), Operator: kept, FailFast: true, Loops: max(r.proxy.cfg.Loops, 1),
-		Workloads: schedules(rul.Workloads),
+		Workloads: schedules(rul.Workloads, rul.Timeouts.Queue),
 		Connect:   schedule.Pace{Parallel: orInt(u.ConnectPace, 4), PerSecond: orFloat(u.ConnectRate, unpaced), Burst: orInt(u.ConnectBurst, 10)},
 	}
 }
@@ -160,12 +166,11 @@ func (r *registry) poolConfig(rul *ruling, d *Database, key poolKey) schedule.Po
 	if u := rul.Users[key.user]; u != nil && u.MaxServers > 0 {
 		userMax = u.MaxServers
 	}
-	operator := rul.operators[key.user]
-	if operator {
+	if key.operator {
 		size, least, reserve, userMax = 0, 1, 0, 0
 	}
 	return schedule.PoolConfig{
-		Name: key.database + "/" + key.user, Max: size, Min: least, Reserve: reserve, Operator: operator,
+		Name: key.database + "/" + key.user, Max: size, Min: least, Reserve: reserve, Operator: key.operator,
 		ReserveAfter: rul.Defaults.ReserveAfter,
 		Database:     r.cap("d:"+d.Upstream+"/"+orString(d.DBName, key.database), orInt(d.MaxServers, rul.Limits.MaxServersPerDB)),
 		User:         r.cap("u:"+d.Upstream+"/"+key.user, userMax),
@@ -194,7 +199,7 @@ func orString(s, otherwise string) string {
 // pool returns the pool of a client, making it at its first.
 func (r *registry) pool(rul *ruling, d *Database, name, user string) *pool {
 	role := orString(d.ForcedUser, user)
-	key := poolKey{name, role}
+	key := poolKey{name, role, rul.operators[user]}
 	r.mu.RLock()
 	p := r.pools[key]
 	r.mu.RUnlock()

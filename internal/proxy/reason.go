@@ -39,7 +39,7 @@ const (
 	killedByAdmin
 	unsupportedParameter
 	setupFailed
-	reclaimed
+	slotReclaimed
 	userCancel
 	slowReader
 	adminOnly
@@ -82,7 +82,7 @@ var reasons = [reasonCount]reasonText{
 	killedByAdmin:          {"admin_kill", "57P01", "terminating connection due to administrator command", "", "closed by admin"},
 	unsupportedParameter:   {"startup_parameter", "08P01", "unsupported startup parameter", "", "unsupported startup parameter: "},
 	setupFailed:            {"setup_failed", "08P01", "cannot give the server connection the session's settings", "", ""},
-	reclaimed:              {"reclaimed", "25P03", "the server connection was taken back", "", ""},
+	slotReclaimed:          {"slot_reclaimed", "25P03", "transaction rolled back: its server was lent, and the workload it was lent by needs it", "Start the transaction again; what must not be interrupted needs a share of its own.", "idle transaction timeout"},
 	userCancel:             {"user_cancel", "57014", "canceling statement due to user request", "", ""},
 	slowReader:             {"slow_reader", "53400", "the client does not read its answers", "", ""},
 	waitTooLong:            {"wait_too_long", "53300", "no server connection is expected to become free in time", "SHOW HOLDERS on the console names who holds them.", "query_wait_timeout"},

@@ -84,7 +84,7 @@ func (r *ruling) mode(d *Database, user string) PoolMode {
 // limits are the timeouts of one (database, user), shared by its clients.
 type limits struct {
 	query, transaction, idleTransaction, clientIdle, queue, notice, leak int64
-	// The settings of a workload that some come from; "" = the general ones.
+	// The settings of database, user or workload that some come from; "" = the general ones.
 	queryBy, transactionBy, idleBy, queueBy string
 }
 
@@ -92,14 +92,16 @@ func (r *ruling) limits(d *Database, user string, w *Workload) *limits {
 	t := &r.Timeouts
 	l := limits{query: int64(t.Query), transaction: int64(t.Transaction), idleTransaction: int64(t.IdleInTransaction),
 		clientIdle: int64(t.ClientIdle), queue: int64(t.Queue), notice: int64(t.QueueNotice)}
-	override(&l.query, d.QueryTimeout)
-	override(&l.queue, d.QueueTimeout)
+	name := "databases." + d.Name
+	take(&l.query, &l.queryBy, d.QueryTimeout, name, "query_timeout")
+	take(&l.queue, &l.queueBy, d.QueueTimeout, name, "queue_timeout")
 	if u := r.Users[user]; u != nil {
-		override(&l.query, u.QueryTimeout)
-		override(&l.transaction, u.TransactionTimeout)
-		override(&l.idleTransaction, u.IdleInTransaction)
+		name = "users." + user
+		take(&l.query, &l.queryBy, u.QueryTimeout, name, "query_timeout")
+		take(&l.transaction, &l.transactionBy, u.TransactionTimeout, name, "transaction_timeout")
+		take(&l.idleTransaction, &l.idleBy, u.IdleInTransaction, name, "idle_in_transaction")
 		override(&l.clientIdle, u.ClientIdle)
-		override(&l.queue, u.QueueTimeout)
+		take(&l.queue, &l.queueBy, u.QueueTimeout, name, "queue_timeout")
 	}
 	l.workload(w)
 	return &l
@@ -116,15 +118,18 @@ func (l *limits) workload(w *Workload) {
 	if !w.enforced() {
 		return
 	}
-	take := func(v *int64, by *string, d time.Duration, key string) {
-		if d >= 0 {
-			*v, *by = int64(d), "workloads."+w.Name+"."+key
-		}
+	name := "workloads." + w.Name
+	take(&l.query, &l.queryBy, w.StatementTimeout, name, "statement_timeout")
+	take(&l.transaction, &l.transactionBy, w.TransactionTimeout, name, "transaction_timeout")
+	take(&l.idleTransaction, &l.idleBy, w.IdleInTransaction, name, "idle_in_transaction_timeout")
+	take(&l.queue, &l.queueBy, w.QueueTimeout, name, "queue_timeout")
+}
+
+// take sets a limit and notes its setting, unless d inherits.
+func take(v *int64, by *string, d time.Duration, section, key string) {
+	if d >= 0 {
+		*v, *by = int64(d), section+"."+key
 	}
-	take(&l.query, &l.queryBy, w.StatementTimeout, "statement_timeout")
-	take(&l.transaction, &l.transactionBy, w.TransactionTimeout, "transaction_timeout")
-	take(&l.idleTransaction, &l.idleBy, w.IdleInTransaction, "idle_in_transaction")
-	take(&l.queue, &l.queueBy, w.QueueTimeout, "queue_timeout")
 }
 
 func override(v *int64, d time.Duration) {

@@ -42,6 +42,7 @@ type server struct {
 	stream    int // bytes of a passing message still to come
 	hidden    bool
 	leases    uint64
+	yields    bool   // its slot's owner waits: the lease ends at the next boundary
 	sql       []byte // start of the last statement, for those who look
 	leaveMark uint64 // set by Reconnect; WaitClose waits for those that have one
 	pid       uint32
@@ -303,6 +304,10 @@ func (l *loop) unitEnded(s *server) {
 		l.run = append(l.run, c)
 		return // the lease goes on with what it waits to say
 	}
+	if s.yields && !s.sess.Clean() {
+		l.takeBack(c, slotReclaimed, "")
+		return
+	}
 	if !s.sess.Clean() {
 		l.arm(c) // idle in transaction from now on
 		return
@@ -487,6 +492,7 @@ func (l *loop) closeServer(s *server, why string) {
 		"age", time.Duration(l.now-s.openedAt).Round(time.Millisecond).String())
 	s.sess.Forget()
 	s.pool.up.sockets.Add(-1)
+	s.pool.up.closed.add(s.pid, s.openedAt)
 	l.finish(&s.endpoint)
 	dirs := l.takeDirs()
 	dirs = s.pool.up.host.Gone(l.now, s.sched, dirs)
@@ -494,11 +500,17 @@ func (l *loop) closeServer(s *server, why string) {
 	l.giveDirs(dirs)
 }
 
-// reclaim cancels what runs on a lent slot for the slot's owner.
+// reclaim cancels what runs on a lent slot for the slot's owner, and ends the
+// lease with it: a transaction that has failed would keep the slot. The
+// directive may be late: the lease it means may have ended.
 func (l *loop) reclaim(s *server, lease uint64) {
-	if s.client != nil && !s.closed && s.loop == l && s.sched.Lease == lease {
-		l.transactionOver(s.client, reclaimed, "")
+	c := s.client
+	if c == nil || s.closed || s.loop != l || s.sched.Lease != lease || s.oneWay || c.exempt || c.phase != phaseServe {
+		return
 	}
+	l.stats(c.pool).lentBack++
+	s.yields = true
+	l.transactionOver(c, slotReclaimed, "")
 }
 
 // readOnly notices a primary that has become a standby: its servers are
@@ -548,6 +560,7 @@ func (l *loop) adopt(s *server, d schedule.Directive, held bool) {
 	c.wait = nil
 	c.srv, s.client, c.leaseAt = s, c, l.now
 	c.leased()
+	s.yields = false
 	s.become(serverTested)
 	s.sess.Reset("DEALLOCATE ALL", &l.fx)
 	l.flushFx(s)

@@ -111,10 +111,13 @@ type UpstreamStat struct {
 	// What the server said last; zero until it was asked.
 	AskedAt                           time.Time
 	MaxConnections, Reserved, Foreign int
-	Missing                           int // connections we hold that it does not know: drift
-	OperatorSlots, OperatorServers    int
-	Sockets                           int // open or being opened, as the fuse counts them
-	ServerVersion                     string
+	// Drift between our books and the server's: connections we hold that it does
+	// not know, backends that run on after we closed them, slots without a server.
+	Missing, Lingering, Stray      int
+	Mended, Fused                  uint64 // drift mended; connections the fuse kept from being opened
+	OperatorSlots, OperatorServers int
+	Sockets                        int // open or being opened, as the fuse counts them
+	ServerVersion                  string
 }
 
 // WorkloadStat is one row of SHOW WORKLOADS: a workload on one upstream.

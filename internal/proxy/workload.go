@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"spillway/internal/schedule"
+	"spillway/internal/session"
 	"spillway/internal/statement"
 )
 
@@ -44,6 +45,9 @@ type Workload struct {
 
 	LeakAfter time.Duration // 0 = leaks are not looked for
 	OnLeak    LeakRule
+	// LeakExempt are clients whose servers are never capped or taken back; tags
+	// are not looked at, and the zero Match exempts nobody.
+	LeakExempt Match
 }
 
 // Match says which clients belong to a workload: every field that is not empty
@@ -91,16 +95,30 @@ func (m *Match) tagged(text []byte) bool {
 	return false
 }
 
+// empty tells that nothing is asked for.
+func (m *Match) empty() bool {
+	return len(m.Users)+len(m.Databases)+len(m.Applications)+len(m.Addresses)+len(m.Tags) == 0
+}
+
 // enforced tells whether the workload's bounds act.
 func (w *Workload) enforced() bool { return w != nil && w.Mode == schedule.Enforce }
 
-// schedules is the part of the workloads that hands out slots.
-func schedules(list []Workload) []schedule.WorkloadConfig {
+// schedules is the part of the workloads that hands out slots; queue is the
+// general limit of waits. A workload without a share has none to measure a loan
+// by: only its limit bounds what it borrows.
+func schedules(list []Workload, queue time.Duration) []schedule.WorkloadConfig {
 	out := make([]schedule.WorkloadConfig, 0, len(list))
 	for i := range list {
 		w := &list[i]
+		borrow, wait := w.Borrow, queue
+		if w.Share <= 0 {
+			borrow = -1
+		}
+		if w.QueueTimeout >= 0 {
+			wait = w.QueueTimeout
+		}
 		out = append(out, schedule.WorkloadConfig{Name: w.Name, Class: w.Class, Mode: w.Mode, Share: w.Share, Lendable: w.Lendable,
-			Borrow: w.Borrow, Limit: w.Limit, QueueMax: w.QueueMax, QueueTimeout: max(w.QueueTimeout, 0), Pause: w.Pause})
+			Borrow: borrow, Limit: w.Limit, QueueMax: w.QueueMax, QueueTimeout: wait, Pause: w.Pause})
 	}
 	return out
 }
@@ -126,21 +144,47 @@ func (r *ruling) workload(c *client, text []byte) *Workload {
 // is asked at login, when the policy has changed, and when the client calls
 // itself something else.
 func (l *loop) classify(c *client, pol *ruling) {
-	c.ruled = pol
+	c.ruled, c.looked = pol, c.sess.Settings
 	w := pol.workload(c, nil)
 	if c.operator = pol.operators[c.user]; c.operator {
 		w = nil // their slots are their own
 	}
-	if d := pol.database(c.database); d != nil {
-		c.lim = pol.limits(d, c.user, w)
-	}
+	c.exempt = c.operator || w != nil && !w.LeakExempt.empty() && w.LeakExempt.static(c)
 	l.assign(c, w)
+}
+
+// limitKey is what a client's limits depend on.
+type limitKey struct {
+	database *Database
+	user     string
+	work     *Workload
+}
+
+// maxLimits bounds how many sets of limits a loop keeps.
+const maxLimits = 10000
+
+// limitsOf returns the limits of a client in w.
+func (l *loop) limitsOf(c *client, w *Workload) *limits {
+	rul := c.ruled
+	if l.limitsFor != rul || len(l.limitSets) >= maxLimits {
+		l.limitsFor, l.limitSets = rul, map[limitKey]*limits{}
+	}
+	key := limitKey{rul.database(c.database), c.user, w}
+	if key.database == nil {
+		return c.lim // the pool is going
+	}
+	lim := l.limitSets[key]
+	if lim == nil {
+		lim = rul.limits(key.database, c.user, w)
+		l.limitSets[key] = lim
+	}
+	return lim
 }
 
 // assign makes w the client's workload.
 func (l *loop) assign(c *client, w *Workload) {
-	if c.work == w && (w == nil || c.slots != nil) {
-		return
+	if lim := l.limitsOf(c, w); lim != nil {
+		c.lim = lim
 	}
 	c.work, c.slots = w, nil
 	if w != nil && c.pool != nil {
@@ -149,30 +193,40 @@ func (l *loop) assign(c *client, w *Workload) {
 	c.group = l.proxy.groups.of(c)
 }
 
-// reclassify follows what may have changed since the client's last lease.
+// reclassify follows what may have changed since the client's last lease. A
+// policy is published a moment before the schedule has it: until then a new
+// workload has no slots.
 func (l *loop) reclassify(c *client) {
 	pol := l.proxy.policy.Load()
-	if pol.byApplication {
-		if name := c.sess.Settings.Get("application_name"); name != c.app && c.phase == phaseServe {
+	if c.looked != c.sess.Settings && c.sess.Mode != session.Session && c.phase == phaseServe {
+		c.looked = c.sess.Settings
+		if name := l.ownName(c, pol); name != c.app {
 			c.app, c.ruled = name, nil
 		}
 	}
-	if c.ruled != pol {
+	if c.ruled != pol || c.work != nil && c.slots == nil {
 		l.classify(c, pol)
 	}
+}
+
+// ownName is what the client calls itself, without what we add.
+func (l *loop) ownName(c *client, pol *ruling) string {
+	name := c.sess.Settings.Get("application_name")
+	if pol.ApplicationNameHost {
+		if i := strings.LastIndex(name, " - "); i >= 0 {
+			name = name[:i]
+		}
+	}
+	return name
 }
 
 // tag moves a client for its next transaction into the workload that the
 // statement's comment names, or back to its own.
 func (l *loop) tag(c *client, text []byte) {
-	if c.operator {
+	if c.operator || c.ruled == nil {
 		return
 	}
-	w := c.ruled.workload(c, text)
-	if w != c.work {
-		if d := c.ruled.database(c.database); d != nil {
-			c.lim = c.ruled.limits(d, c.user, w)
-		}
+	if w := c.ruled.workload(c, text); w != c.work {
 		l.assign(c, w)
 	}
 }

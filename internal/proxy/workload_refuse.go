@@ -129,26 +129,28 @@ func (c *client) appNow() string {
 	return c.app
 }
 
-// statementText is the text of a Query or Parse that is all there, else nil.
-func statementText(m *session.Msg) []byte {
-	if len(m.Raw) < m.Size {
+// statementText is the text a client's message brings or names, as far as it
+// is there; nil when there is none.
+func statementText(c *client, m *session.Msg) []byte {
+	if len(m.Raw) <= wire.HeaderSize {
 		return nil
 	}
-	body := m.Raw[wire.HeaderSize:m.Size]
+	body := m.Raw[wire.HeaderSize:min(len(m.Raw), m.Size)]
 	switch m.Kind {
 	case wire.Query:
+		return body
 	case wire.Parse:
-		_, rest, ok := wire.CString(body)
+		_, rest, _ := wire.CString(body)
+		text, _, ok := wire.CString(rest)
 		if !ok {
-			return nil
+			return rest
 		}
-		body = rest
-	default:
-		return nil
+		return text
+	case wire.Bind:
+		_, rest, _ := wire.CString(body)
+		if name, _, ok := wire.CString(rest); ok {
+			return c.sess.Text(name)
+		}
 	}
-	text, _, ok := wire.CString(body)
-	if !ok {
-		return nil
-	}
-	return text
+	return nil
 }

@@ -66,6 +66,22 @@ type named struct {
 	gone bool // its Parse was undone while its Close was on the way
 }
 
+// Text is the statement behind a name the client gave, "" being the unnamed
+// one; nil when there is none. It is not to be written to.
+func (c *Client) Text(name []byte) []byte {
+	st := c.unnamed
+	if len(name) > 0 {
+		st = nil
+		if cs := c.stmts[string(name)]; cs != nil {
+			st = cs.st
+		}
+	}
+	if st == nil || st.Text == "" {
+		return nil
+	}
+	return stringBytes(st.Text)
+}
+
 // table is what a server has prepared, with the order of last use.
 type table struct {
 	at    map[*Statement]uint64 // when last used, by the table's own count

@@ -14,6 +14,7 @@ type poolMetrics struct {
 	checkout, transaction, query                                                      *prometheus.Desc
 	databaseServers, databaseServerLimit, databaseClients, databaseClientLimit        metric
 	databasePaused, databaseDisabled                                                  metric
+	upstreamForeign, upstreamDrift, upstreamMended, upstreamFused                     metric
 	upstreamUp, upstreamSlots, upstreamUsed, upstreamWaiting, upstreamOldest, breaker metric
 }
 
@@ -54,6 +55,10 @@ func newPoolMetrics() poolMetrics {
 		databaseDisabled:    gauge("database_disabled", "1 while the database is disabled.", "database"),
 
 		upstreamUp:      gauge("upstream_up", "1 while the breaker towards the PostgreSQL server is closed.", "upstream"),
+		upstreamForeign: gauge("upstream_foreign_connections", "Connections to the PostgreSQL server that are not Spillway's pools'.", "upstream"),
+		upstreamDrift:   gauge("upstream_drift", "Connections on which Spillway's books and the PostgreSQL server differ: missing there, lingering there, stray in the books.", "upstream", "kind"),
+		upstreamMended:  counter("upstream_drift_mended_total", "Of these, those that were closed or ended.", "upstream"),
+		upstreamFused:   counter("upstream_fused_total", "Server connections that the fuse kept from being opened beyond the budget.", "upstream"),
 		breaker:         gauge("upstream_breaker", "1 for the state the breaker is in.", "upstream", "state"),
 		upstreamSlots:   gauge("upstream_slots_limit", "Server connections Spillway may open to the PostgreSQL server.", "upstream"),
 		upstreamUsed:    gauge("upstream_slots_used", "Server connections open to the PostgreSQL server.", "upstream"),
@@ -70,6 +75,7 @@ func (m *poolMetrics) all() []*prometheus.Desc {
 		m.clientParses, m.serverParses, m.binds,
 		m.databaseServers, m.databaseServerLimit, m.databaseClients, m.databaseClientLimit,
 		m.databasePaused, m.databaseDisabled,
+		m.upstreamForeign, m.upstreamDrift, m.upstreamMended, m.upstreamFused,
 		m.upstreamUp, m.upstreamSlots, m.upstreamUsed, m.upstreamWaiting, m.upstreamOldest, m.breaker,
 	} {
 		list = append(list, one.Desc)
@@ -151,6 +157,12 @@ func poolLimits(f factSet) func(*proxy.PoolStat) (int, bool) {
 
 func (m *poolMetrics) upstream(s *sample, u proxy.UpstreamStat) {
 	s.send(m.upstreamUp, truth(upstreamUp(u)), u.Name)
+	s.send(m.upstreamForeign, float64(u.Foreign), u.Name)
+	s.send(m.upstreamDrift, float64(u.Missing), u.Name, "missing")
+	s.send(m.upstreamDrift, float64(u.Lingering), u.Name, "lingering")
+	s.send(m.upstreamDrift, float64(u.Stray), u.Name, "stray")
+	s.send(m.upstreamMended, float64(u.Mended), u.Name)
+	s.send(m.upstreamFused, float64(u.Fused), u.Name)
 	s.send(m.upstreamSlots, float64(u.Usable), u.Name)
 	s.send(m.upstreamUsed, float64(u.Used), u.Name)
 	s.send(m.upstreamWaiting, float64(u.Waiting), u.Name)

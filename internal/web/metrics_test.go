@@ -86,7 +86,7 @@ func TestMetricsLabels(t *testing.T) {
 	}
 	allowed := map[string]bool{
 		"database": true, "user": true, "state": true, "reason": true, "upstream": true, "le": true,
-		"workload": true, "version": true, "revision": true, "goversion": true, "driver": true,
+		"workload": true, "version": true, "kind": true, "revision": true, "goversion": true, "driver": true,
 	}
 	for _, label := range regexp.MustCompile(`[{,]([a-z_]+)="`).FindAllStringSubmatch(body, -1) {
 		if !allowed[label[1]] {

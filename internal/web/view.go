@@ -135,6 +135,10 @@ type upstream struct {
 	Reserved        int        `json:"reserved,omitempty"`
 	Foreign         int        `json:"foreign,omitempty"`
 	Missing         int        `json:"missing"`
+	Lingering       int        `json:"lingering"`
+	Stray           int        `json:"stray"`
+	Mended          uint64     `json:"drift_mended"`
+	Fused           uint64     `json:"fused"`
 	OperatorSlots   int        `json:"operator_slots"`
 	OperatorServers int        `json:"operator_servers"`
 	Sockets         int        `json:"sockets"`
@@ -261,6 +265,7 @@ func upstreamView(u proxy.UpstreamStat) upstream {
 		Usable: u.Usable, Used: u.Used, Waiting: u.Waiting, OldestWait: u.OldestWait.Seconds(),
 		Up: upstreamUp(u), Breaker: u.Breaker, BreakerReason: u.BreakerReason, NextProbe: u.NextProbe.Seconds(),
 		AskedAt: moment(u.AskedAt), MaxConnections: u.MaxConnections, Reserved: u.Reserved, Foreign: u.Foreign, Missing: u.Missing,
+		Lingering: u.Lingering, Stray: u.Stray, Mended: u.Mended, Fused: u.Fused,
 		OperatorSlots: u.OperatorSlots, OperatorServers: u.OperatorServers, Sockets: u.Sockets,
 	}
 }

@@ -141,6 +141,9 @@ func (k *checker) checkBounds(name string, w *Workload) {
 			mend: fmt.Sprintf("share: %d, or a higher limit", w.Limit),
 		})
 	}
+	if w.Lendable > 100 {
+		k.fail(join(at, "lendable"), complaint{what: fmt.Sprintf("lendable %d%% is more than everything", w.Lendable), mend: "lendable: 100%"})
+	}
 	if w.OnLeak != "warn" && w.LeakAfter == 0 {
 		k.fail(join(at, "on_leak"), complaint{what: fmt.Sprintf("on_leak is %s and leak_after is 0", w.OnLeak), why: "leaks would not be looked for", mend: "leak_after: 30s"})
 	}

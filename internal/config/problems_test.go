@@ -112,7 +112,7 @@ func TestProblems(t *testing.T) {
 		"default with match": {server + "workloads: {default: {match: {user: x}}}", []string{"3:23 default has a match"}},
 		"bad match":          {server + "workloads: {a: {match: {user: \"[\", address: x, tag: y}}}", []string{"3:31 user pattern \"[\" is not a glob", "3:45 address \"x\" is neither an address nor a network", "3:53 tag \"y\" is not key=value"}},
 		"leak":               {server + "workloads: {a: {match: {user: x}, on_leak: cap}}", []string{"3:44 on_leak is cap and leak_after is 0"}},
-		"percent":            {server + "workloads: {a: {match: {user: x}, lendable: 130%}}", []string{"3:45 workloads.a.lendable: 130% is more than everything"}},
+		"percent":            {server + "workloads: {a: {match: {user: x}, lendable: 130%}}", []string{"3:45 lendable 130% is more than everything"}},
 		"shares": {"servers: {main: {url: postgres://h, max_connections: 85}}\nauth: {type: trust}\nworkloads:\n  a: {match: {user: a}, share: 60, limit: 90}\n  b: {match: {user: b}, share: 30}\n",
 			[]string{"3:1 shares add up to 60 (a) + 30 (b) = 90, and server main has 85 − 3 operator slots = 82 | lower shares by 8", "4:43 limit 90 of workload a is above what server main has: 85 − 3 operator slots = 82 | limit: 82 or less"}},
 		"queue notice": {server + "timeouts: {queue: 3s}", []string{"3:19 warning: queue_notice 5s is not before queue 3s"}},

@@ -115,14 +115,17 @@ func formatBytes(n Bytes) string {
 	}
 }
 
+// mostPercent is enough to borrow a hundred times one's share.
+const mostPercent = 10000
+
 func parsePercent(text string) (Percent, error) {
 	digits, ok := strings.CutSuffix(text, "%")
 	n, err := strconv.Atoi(digits)
 	switch {
 	case !ok || err != nil || !isDigits(digits):
 		return 0, &complaint{what: fmt.Sprintf("%q is not a percentage", text), mend: "write a whole number and the sign: 30%"}
-	case n > 100:
-		return 0, &complaint{what: fmt.Sprintf("%s is more than everything", text), mend: "write 0% to 100%"}
+	case n > mostPercent:
+		return 0, &complaint{what: fmt.Sprintf("%s is more than a hundredfold", text), mend: "write 0% to 10000%"}
 	}
 	return Percent(n), nil
 }

@@ -52,7 +52,7 @@ func TestOtherValues(t *testing.T) {
 			t.Errorf("rate %q is taken as %v", text, f)
 		}
 	}
-	for _, text := range []string{"", "30", "-1%", "101%", "1.5%", "%"} {
+	for _, text := range []string{"", "30", "-1%", "10001%", "1.5%", "%"} {
 		if p, err := parsePercent(text); err == nil {
 			t.Errorf("percentage %q is taken as %v", text, p)
 		}

@@ -133,6 +133,10 @@ func (b *ledger) close() {
 func (b *ledger) reconcile() {
 	ctx, stop := context.WithTimeout(b.proxy.background, censusLimit)
 	defer stop()
+	if b.up.host.Snapshot(b.proxy.now()).Breaker.Open {
+		b.close()
+		return // one prober is enough
+	}
 	before, _ := b.ours(ctx)
 	seen, c, err := b.ask(ctx)
 	if err != nil {

@@ -69,7 +69,7 @@ type blamed struct {
 // blame names who holds the servers of an upstream, the most first, as the end
 // of a sentence. It sees this loop's clients.
 func (l *loop) blame(up *upstream) string {
-	if b := &l.blamed; b.up == up && b.at != 0 && l.now-b.at < int64(blameEvery) {
+	if b := &l.blamed; b.up == up && b.text != "" && l.now-b.at < int64(blameEvery) {
 		return b.text
 	}
 	l.blamed = blamed{up, max(l.now, 1), l.holdersText(up)}

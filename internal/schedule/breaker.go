@@ -6,6 +6,7 @@ const (
 	breakerTrips = 3     // failures in a row that open the breaker
 	backoffBase  = 100e6 // 100 ms
 	backoffCap   = 5e9   // 5 s
+	probeEvery   = 1.5e9 // with the maintenance connections an absent host is knocked at once a second at most
 	authCap      = 30e9  // 30 s
 	squeezeCap   = 30e9  // 30 s
 	backoffSteps = 20    // exponents beyond this change nothing
@@ -63,7 +64,7 @@ func (b *breaker) failed(now int64, probe bool, rng *rand.Rand) {
 	default:
 		return
 	}
-	b.until = now + fullJitter(rng, b.attempts, backoffCap)
+	b.until = now + probeEvery + fullJitter(rng, b.attempts, backoffCap-probeEvery)
 }
 
 // squeeze is what 53300 does: the host has fewer slots than we believed. The ceiling falls to what is open and rises again

@@ -1,0 +1,192 @@
+package bounds
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"spillway/internal/pgtest"
+)
+
+// TestReconnectStorm: after a restart all clients come back at once; the
+// server sees its logins paced, and all are served. While it is away it is
+// hardly knocked at.
+func TestReconnectStorm(t *testing.T) {
+	s := server(t)
+	p := serve(t, s, workloads, map[string]any{"timeouts.queue": "30s"})
+	clients := 1000
+	if long() {
+		clients = 5000
+	}
+	if err := s.Stop(pgtest.Fast); err != nil {
+		t.Fatal(err)
+	}
+	knocks := knocking(t, s, p)
+	t.Logf("%d login attempts in 5 s of outage, once it was noticed", knocks)
+	if knocks > 5 {
+		t.Errorf("%d login attempts in 5 s of outage, want 1/s", knocks)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	failed := map[string]int{}
+	if err := s.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	places := make(chan struct{}, 1000)
+	for range clients {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			if err := insist(p); err != nil {
+				mu.Lock()
+				failed[code(err)]++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("%d clients served %v after the restart; not served: %v", clients, time.Since(began).Round(time.Millisecond), failed)
+	if len(failed) > 0 {
+		t.Errorf("not served: %v", failed)
+	}
+	first := loginsInFirstSecond(s.Log.String())
+	t.Logf("%d server logins in the first second", first)
+	if first > 30 {
+		t.Errorf("%d server logins in the first second, want at most 30", first)
+	}
+}
+
+// knocking counts connections to the server's port for 5 s while clients want
+// it, from a second after the first: by then the outage is known.
+func knocking(t *testing.T, s *pgtest.Server, p *pgtest.Pooler) int {
+	t.Helper()
+	door, err := net.Listen("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := run(t, p, "api", "web", 50, 10*time.Millisecond, ask)
+	n := 0
+	known := time.Now().Add(time.Second)
+	_ = door.(*net.TCPListener).SetDeadline(known.Add(5 * time.Second))
+	for {
+		conn, err := door.Accept()
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+		if time.Now().After(known) {
+			n++
+		}
+	}
+	stop.stop()
+	_ = door.Close()
+	stop.done.Wait()
+	return n
+}
+
+// insist connects and asks until it is served, as clients with a retry do.
+func insist(p *pgtest.Pooler) error {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		ctx, end := context.WithTimeout(context.Background(), limit)
+		conn, err := connect(ctx, p, "api", "web")
+		if err == nil {
+			err = ask(ctx, conn)
+			_ = conn.Close(ctx)
+		}
+		end()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond) // the client's own back-off
+	}
+}
+
+var authorized = regexp.MustCompile(`(?m)^(\d+-\d+-\d+ \d+:\d+:\d+\.\d+) \S+ \[\d+\] \S+ LOG:  connection authorized`)
+
+// loginsInFirstSecond counts logins within a second of the first one behind
+// the last start.
+func loginsInFirstSecond(log string) int {
+	starts := regexp.MustCompile(`database system is ready to accept connections`).FindAllStringIndex(log, -1)
+	if len(starts) > 0 {
+		log = log[starts[len(starts)-1][1]:]
+	}
+	var first time.Time
+	n := 0
+	for _, m := range authorized.FindAllStringSubmatch(log, -1) {
+		at, err := time.Parse("2006-01-02 15:04:05.000", m[1])
+		if err != nil {
+			continue
+		}
+		if first.IsZero() {
+			first = at
+		}
+		if at.Sub(first) <= time.Second {
+			n++
+		}
+	}
+	return n
+}
+
+// TestBooksAfterChaos: clients that die anywhere, server processes that are
+// killed: in the end we hold exactly what PostgreSQL says we do.
+func TestBooksAfterChaos(t *testing.T) {
+	s := server(t)
+	p := serve(t, s, workloads, nil)
+	chaos := func(ctx context.Context, c *pgx.Conn) error {
+		if _, err := c.Exec(ctx, "BEGIN"); err != nil {
+			return err
+		}
+		if rand.IntN(3) == 0 {
+			return c.PgConn().Conn().Close() // dies in its transaction
+		}
+		_, err := c.Exec(ctx, "SELECT pg_sleep(0.005)")
+		if err == nil {
+			_, err = c.Exec(ctx, "COMMIT")
+		}
+		return err
+	}
+	loads := []*load{run(t, p, "api", "web", 30, 0, chaos), run(t, p, "worker", "celery", 20, 0, chaos), run(t, p, "one", "x", 20, 0, chaos)}
+	span := 5 * time.Second
+	if long() {
+		span = time.Minute
+	}
+	kills := 0
+	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		rows, err := s.Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('api', 'worker', 'one') ORDER BY random() LIMIT 2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kills += len(rows)
+	}
+	for _, l := range loads {
+		l.stop()
+		l.done.Wait()
+	}
+	t.Logf("%d server processes were killed", kills)
+	var last string
+	eventually(t, "the books agree", limit, func() bool {
+		rows, err := pgtest.Console(p, "SHOW SERVERS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := s.Value(t, "SELECT count(*) FROM pg_stat_activity WHERE usename IN ('api', 'worker', 'one', 'oncall')")
+		ours := 0
+		for _, row := range rows {
+			if row["user"] != "postgres" {
+				ours++
+			}
+		}
+		last = strconv.Itoa(ours) + " ours, " + there + " on the server"
+		return strconv.Itoa(ours) == there
+	})
+	t.Log(last)
+}

@@ -35,6 +35,9 @@ func (b benchRun) connecting() int {
 	return int((time.Duration(b.clients) * each).Seconds())
 }
 
+// turnSlack is how much longer than asked a turn may take.
+const turnSlack = 30 * time.Second
+
 // pgbench runs one turn and reads its figures.
 func (r *rig) pgbench(ctx context.Context, p *contender, b benchRun) (Sample, error) {
 	path, err := pgtest.Binary("pgbench")
@@ -46,8 +49,11 @@ func (r *rig) pgbench(ctx context.Context, p *contender, b benchRun) (Sample, er
 		return Sample{}, fmt.Errorf("make log folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(logs) }()
+	span := r.options.seconds + b.connecting()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(span)*time.Second+turnSlack)
+	defer cancel() // a pooler that forgets a client must not hold up the rest
 	cmd := exec.CommandContext(ctx, path, append([]string{"-n", "-P", "1", "--log", "--log-prefix=" + filepath.Join(logs, "t"),
-		"-T", strconv.Itoa(r.options.seconds + b.connecting()), "-c", strconv.Itoa(b.clients), "-j", strconv.Itoa(min(2, b.clients))},
+		"-T", strconv.Itoa(span), "-c", strconv.Itoa(b.clients), "-j", strconv.Itoa(min(2, b.clients))},
 		append(b.args, database)...)...)
 	cmd.Env = clientEnv(p.Host, p.Port, b.tls)
 	stderr, err := cmd.StderrPipe()

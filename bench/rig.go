@@ -110,7 +110,7 @@ func (r *rig) startContender(spec string) (*contender, error) {
 	}
 	p, err := pgtest.StartPooler(kind, pgtest.PoolerConfig{
 		Server: r.server, Users: map[string]string{"postgres": ""}, PoolSize: r.options.poolSize,
-		MaxClients: r.options.idle + 1000, Certs: r.certs, UnixServer: r.options.unixServer, Overlay: extra,
+		MaxClients: r.options.idle + 2000, Certs: r.certs, UnixServer: r.options.unixServer, Overlay: extra,
 	})
 	if err != nil {
 		return nil, err

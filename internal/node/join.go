@@ -24,6 +24,9 @@ type seam struct {
 	// value that encoding/json writes. It does not wait for a disk that hangs.
 	// Until the record is joined it writes a log line.
 	note func(ctx context.Context, kind string, body any) error
+	// word carries findings and events from the rooms that make them to those that
+	// act on them.
+	word *word
 }
 
 // joint is what a control room brings to the node.
@@ -79,12 +82,4 @@ func stopServices(made []service) error {
 		}
 	}
 	return err
-}
-
-// logNotes is seam.note while there is no record.
-func logNotes(log *slog.Logger) func(context.Context, string, any) error {
-	return func(_ context.Context, kind string, body any) error {
-		log.Info("event", "kind", kind, "body", body)
-		return nil
-	}
 }

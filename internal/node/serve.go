@@ -88,7 +88,8 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 		return nil, err
 	}
 	hot.Facts, hot.Verbs = pooler, pooler
-	rooms, err := joinAll(&seam{handle: back, setup: setup, hot: hot, log: log.Logger, build: o.Build, note: logNotes(log.Logger)})
+	heard := &word{log: log.Logger}
+	rooms, err := joinAll(&seam{handle: back, setup: setup, hot: hot, log: log.Logger, build: o.Build, note: heard.note, word: heard})
 	if err != nil {
 		return nil, errors.Join(err, pooler.Close())
 	}

@@ -128,7 +128,12 @@ func TestLedgerEndsWhatRunsOn(t *testing.T) {
 	}
 	hold(t, url)
 	conn := hold(t, url)
-	go func() { _, _ = conn.Exec(context.Background(), "select pg_sleep(600)") }()
+	asking, giveUp := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = conn.Exec(asking, "select pg_sleep(600)")
+	}()
 	running := func() int {
 		rows, err := pg.Query("select count(*) from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid() and state = 'active'")
 		if err != nil {
@@ -160,4 +165,6 @@ func TestLedgerEndsWhatRunsOn(t *testing.T) {
 	if c := b.turn(t, 1); c.lingering != 0 {
 		t.Errorf("lingering %d", c.lingering)
 	}
+	giveUp()
+	<-gone
 }

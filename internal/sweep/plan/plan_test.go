@@ -232,4 +232,3 @@ func TestNoOrder(t *testing.T) {
 		t.Errorf("got %s, %v", p.Chosen, err)
 	}
 }
-

@@ -21,7 +21,7 @@ func (k *consoleLink) close() {
 
 // openConsole admits a client to the admin database.
 func (l *loop) openConsole(c *client, pol *ruling) {
-	admin := pol.admins[c.user]
+	admin := pol.admins[c.user] || pol.operators[c.user]
 	if !admin && !pol.stats[c.user] {
 		l.endClient(c, adminOnly, "")
 		return

@@ -358,6 +358,7 @@ func (p *Proxy) Upstreams(context.Context) ([]UpstreamStat, error) {
 			st.AskedAt, st.MaxConnections, st.Reserved, st.Foreign, st.Missing = c.at, c.maxConnections, c.reserved, c.foreign, c.missing
 			st.Lingering, st.Stray = c.lingering, c.stray
 		}
+		st.Logins, st.Paced, st.Trips = h.Opened, h.Paced, h.Breaker.Trips
 		st.Mended, st.Fused = up.mended.Load(), up.fused.Load()
 		if h.Breaker.Open {
 			st.Breaker, st.BreakerReason = "open", h.Breaker.Class.String()

@@ -111,6 +111,9 @@ type UpstreamStat struct {
 	// What the server said last; zero until it was asked.
 	AskedAt                           time.Time
 	MaxConnections, Reserved, Foreign int
+	// Server logins since start, those that had to wait for the pace, and how
+	// often an outage stopped them.
+	Logins, Paced, Trips uint64
 	// Drift between our books and the server's: connections we hold that it does
 	// not know, backends that run on after we closed them, slots without a server.
 	Missing, Lingering, Stray      int

@@ -139,15 +139,17 @@ func (l *loop) transactionOver(c *client, why reason, setting string) {
 // the client is told at its next message.
 func (l *loop) takeBack(c *client, why reason, setting string) {
 	style := l.proxy.policy.Load().ErrorStyle
+	rep := why.by(setting, style)
+	if c.srv.sess.Quiet() && c.idleAt != 0 {
+		rep.Detail = "idle for " + time.Duration(l.now-c.idleAt).Round(time.Millisecond).String() + l.ofWorkload(c)
+	}
 	if style == ErrorsPgBouncer || c.sess.Mode == session.Session || c.sess.IsPinned() || c.stream > 0 || len(c.in) > 0 {
-		rep := why.by(setting, style)
 		rep.Severity = "FATAL"
 		l.note(c, why)
 		l.farewell(c, rep)
 		return
 	}
 	l.note(c, why)
-	rep := why.by(setting, style)
 	c.poison = &rep
 	s := c.srv
 	c.unlease()

@@ -231,6 +231,14 @@ func (l *loop) tag(c *client, text []byte) {
 	}
 }
 
+// ofWorkload is where a client stands, as the end of a sentence.
+func (l *loop) ofWorkload(c *client) string {
+	if c.work == nil {
+		return ""
+	}
+	return ", in workload " + c.work.Name + " as application \"" + c.appNow() + "\""
+}
+
 // workName is what the client's workload is called; "" without one.
 func (c *client) workName() string {
 	if c.work == nil {

@@ -44,8 +44,7 @@ func (s *Scanner) wordRest(p []byte, i int) int {
 		return i
 	}
 	s.mode = modeText
-	if p[i] == '\'' && s.nameLen == 1 && s.name[0]|0x20 == 'e' {
-		s.openEscape()
+	if p[i] == '\'' && s.nameLen == 1 && s.opens(s.name[0]) {
 		return i + 1
 	}
 	s.word(s.name[:], 0, int(s.nameLen))
@@ -135,7 +134,7 @@ func (s *Scanner) escapeRest(p []byte, i int) int {
 			return len(p)
 		case s.mode == modeBackslash:
 			s.mode = modeEscape
-		case c == '\\':
+		case c == '\\' && !s.verbatim:
 			s.mode = modeBackslash
 			if s.watch { // the escapes may spell anything
 				s.current |= Temp
@@ -151,8 +150,8 @@ func (s *Scanner) escapeRest(p []byte, i int) int {
 }
 
 // reopen reads what may stand between two parts of one string with escapes: a
-// second quote at once (a doubled quote), or white space with a newline, and
-// -- comments, before a quote.
+// second quote at once (a doubled quote, but not in x'…' and b'…'), or white
+// space with a newline, and -- comments, before a quote.
 func (s *Scanner) reopen(p []byte, i int) int {
 	if s.mode == modeReopenLine {
 		return s.lineRest(p, i, modeReopen)
@@ -169,7 +168,7 @@ func (s *Scanner) reopen(p []byte, i int) int {
 			s.mode = modeText
 			s.operator()
 			return i
-		case c == '\'' && (adjacent || s.newline):
+		case c == '\'' && (adjacent && !s.verbatim || s.newline):
 			s.mode = modeEscape
 			return i + 1
 		case c == '\n' || c == '\r':

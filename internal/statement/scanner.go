@@ -59,6 +59,7 @@ type Scanner struct {
 
 	mode      mode
 	backslash bool // plain strings have backslash escapes
+	verbatim  bool // modeEscape: this one has none all the same: x'…', b'…'
 	started   bool // a statement has begun
 	several   bool // a second one has
 	newline   bool // modeReopen: a newline has been seen
@@ -142,8 +143,7 @@ func (s *Scanner) text(p []byte, i int) int {
 				s.mode = modeWord
 				return s.wordRest(p, i)
 			}
-			if j == i+1 && p[j] == '\'' && p[i]|0x20 == 'e' {
-				s.openEscape()
+			if j == i+1 && p[j] == '\'' && s.opens(p[i]) {
 				return j + 1
 			}
 			s.nameAt, s.nameEnd = i, j
@@ -191,7 +191,7 @@ func (s *Scanner) text(p []byte, i int) int {
 			s.operand()
 			i++
 			if s.backslash {
-				s.mode = modeEscape
+				s.mode, s.verbatim = modeEscape, false
 				return i
 			}
 			s.mode = modeString
@@ -253,10 +253,24 @@ func (s *Scanner) special(p []byte, i int) int {
 	return i + 1
 }
 
-// openEscape begins a string with backslash escapes.
-func (s *Scanner) openEscape() {
+// opens reports whether the letter before a quote begins a string whose escapes
+// are not those of a plain one, and begins it: e'…' has them always, x'…' and
+// b'…' never.
+func (s *Scanner) opens(letter byte) bool {
+	switch letter | 0x20 {
+	case 'e':
+		s.verbatim = false
+	case 'x', 'b':
+		if !s.backslash {
+			return false // read as a plain one
+		}
+		s.verbatim = true
+	default:
+		return false
+	}
 	s.operand()
 	s.mode = modeEscape
+	return true
 }
 
 // keepName copies a name, or what fits of it, from the chunk.

@@ -51,6 +51,10 @@ func report(command *cobra.Command, err error, stderr io.Writer) int {
 	if errors.Is(err, errPrinted) {
 		return exitFailed
 	}
+	var code exitError
+	if errors.As(err, &code) {
+		return int(code)
+	}
 	var long longError
 	if errors.As(err, &long) {
 		fmt.Fprint(stderr, long.Text())
@@ -81,7 +85,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newReload(), newSweep())
+	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newReload(), newSweep(), newJob(), newJobs())
 	for _, v := range views() {
 		root.AddCommand(newShow(v))
 	}

@@ -44,6 +44,7 @@ type joint struct {
 func joiners() []func(*seam) (joint, error) {
 	return []func(*seam) (joint, error){
 		joinSweep,
+		joinJob,
 	}
 }
 

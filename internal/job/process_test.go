@@ -1,0 +1,142 @@
+package job
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"spillway/internal/pgtest"
+)
+
+// processes is how many compete in TestProcesses; SPILLWAY_JOB_PROCESSES=1000
+// is the full size.
+func processes(t *testing.T) int {
+	n, err := strconv.Atoi(cmpOr(os.Getenv("SPILLWAY_JOB_PROCESSES"), "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func cmpOr(text, fallback string) string {
+	if text == "" {
+		return fallback
+	}
+	return text
+}
+
+// command is `spillway job run` as its own process.
+func command(t *testing.T, s *pgtest.Server, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := pgtest.SpillwayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exec.CommandContext(t.Context(), path, append([]string{"job", "run", "--url", s.URL(pgtest.Login{}), "--patience", "5m"}, args...)...)
+}
+
+// TestProcesses: of many processes that start at once one runs.
+func TestProcesses(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{Settings: map[string]string{"max_connections": "60"}})
+	dir := t.TempDir()
+	script := fmt.Sprintf("echo $$ >>%s/ran; while [ ! -e %s/gate ]; do sleep 0.05; done", dir, dir)
+	n := processes(t)
+	codes := make(chan int, n)
+	var all sync.WaitGroup
+	for range n {
+		cmd := command(t, s, "--name", "crowd", "--", "sh", "-c", script)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() { codes <- exitOf(cmd.Wait()) })
+	}
+	for range n - 1 {
+		if code := <-codes; code != ExitSkipped {
+			t.Errorf("a loser's exit code is %d", code)
+		}
+	}
+	write(t, filepath.Join(dir, "gate"))
+	all.Wait()
+	if code := <-codes; code != 0 {
+		t.Errorf("the winner's exit code is %d", code)
+	}
+	if ran, err := os.ReadFile(filepath.Join(dir, "ran")); err != nil || strings.Count(string(ran), "\n") != 1 {
+		t.Errorf("ran %q, %v", ran, err)
+	}
+}
+
+func exitOf(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
+// TestHolderKilled: another takes over from a holder that was killed, after
+// the lease; the dead one's child and statement are gone by then.
+func TestHolderKilled(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{})
+	dir := t.TempDir()
+	pid := filepath.Join(dir, "pid")
+	var out bytes.Buffer
+	first := command(t, s, "--name", "heir", "--", "sh", "-c", "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; exec "+psql(s, "SELECT pg_sleep(1000)"))
+	first.Stderr = &out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its statement runs: "+out.String(), func() bool { return there(pid)() && running(t, s, "heir") == "1" })
+	second := command(t, s, "--name", "heir", "--overlap", "queue", "--", "sh", "-c", ": >"+dir+"/heir")
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second waits", func() bool { return s.Value(t, "SELECT count(*) FROM spillway.job_wait") == "1" })
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	if err := first.Wait(); err == nil {
+		t.Error("the first ended well")
+	}
+	eventually(t, "the second runs", there(filepath.Join(dir, "heir")))
+	t.Logf("taken over %v after the kill", time.Since(killed).Round(10*time.Millisecond))
+	if err := second.Wait(); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(child, 0); !errors.Is(err, syscall.ESRCH) && !zombie(child) {
+		t.Errorf("the dead holder's child is there: %v", err)
+	}
+	if n := running(t, s, "heir"); n != "0" {
+		t.Errorf("%s statements left", n)
+	}
+	if how := s.Value(t, "SELECT how FROM spillway.job_run WHERE name = 'heir' AND token = 1"); how != string(Lost) {
+		t.Errorf("the first ended as %s", how)
+	}
+}
+
+// zombie tells whether a process is dead and only waits for its parent; its
+// parent was killed, and who inherits it may be slow.
+func zombie(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
+}

@@ -1,0 +1,137 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// schema is what jobs keep. The lease is updated every second: half of each
+// page stays free, so that it happens in place.
+const schema = `
+CREATE SCHEMA IF NOT EXISTS spillway;
+CREATE TABLE IF NOT EXISTS spillway.job_lease (
+	name text PRIMARY KEY,
+	token bigint NOT NULL,
+	holder text NOT NULL,
+	until timestamptz NOT NULL,
+	unwanted bigint NOT NULL DEFAULT 0,
+	every interval NOT NULL DEFAULT '0',
+	deadline interval NOT NULL DEFAULT '0'
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS spillway.job_run (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	name text NOT NULL,
+	token bigint NOT NULL,
+	holder text NOT NULL,
+	command text NOT NULL,
+	began timestamptz NOT NULL DEFAULT clock_timestamp(),
+	ended timestamptz,
+	how text,
+	exit int,
+	rows bigint,
+	note text NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS job_run_name ON spillway.job_run (name, began);
+CREATE TABLE IF NOT EXISTS spillway.job_wait (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	name text NOT NULL,
+	holder text NOT NULL,
+	beat timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+COMMENT ON TABLE spillway.job_run IS 'Runs of Spillway''s jobs. Rows that have ended may be deleted.'`
+
+// connectWithin bounds one login; a host that swallows packets must not hold
+// a job for ever.
+const connectWithin = 5 * time.Second
+
+func dial(ctx context.Context, server *pgx.ConnConfig, name string) (*pgx.Conn, error) {
+	c := server.Copy()
+	c.RuntimeParams["application_name"] = "spillway job " + name
+	// The lease works through any pooler: no statement outlives its call.
+	c.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c.ConnectTimeout = connectWithin
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	return conn, nil
+}
+
+func hangUp(conn *pgx.Conn) {
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // the server may be gone already
+}
+
+// reach is dial that tries again while the server is full or away.
+func (o *Order) reach(ctx context.Context) (*pgx.Conn, error) {
+	until := time.Now().Add(o.Patience)
+	pause := 50 * time.Millisecond
+	for {
+		conn, err := dial(ctx, o.Server, o.Name)
+		if err == nil || !passing(err) || time.Now().After(until) || ctx.Err() != nil {
+			return conn, err
+		}
+		// Full jitter: those who come together do not come back together.
+		if !sleep(ctx, rand.N(pause)+10*time.Millisecond) {
+			return nil, err
+		}
+		pause = min(2*pause, 2*time.Second)
+	}
+}
+
+// passing tells whether a login may succeed later: the server is full, starts
+// or stops, or nobody answered at all.
+func passing(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return true
+	}
+	switch pg.Code {
+	case "53300", "57P03", "57P01", "57P02", "53200", "53400":
+		return true
+	}
+	return false
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// prepare makes the tables where they are missing.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	var there bool
+	var err error
+	// Of two who make it at once the catalog's unique index lets one through.
+	for range 10 {
+		if err = conn.QueryRow(ctx, "SELECT to_regclass('spillway.job_wait') IS NOT NULL").Scan(&there); err != nil || there {
+			break
+		}
+		if _, err = conn.PgConn().Exec(ctx, "BEGIN; SET LOCAL client_min_messages = warning; "+schema+"; COMMIT").ReadAll(); err == nil {
+			return nil
+		}
+		if _, back := conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); back != nil {
+			return errors.Join(err, back)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("make schema spillway for the job's lease: %w", err)
+	}
+	return nil
+}

@@ -12,8 +12,9 @@ const relearn = 10 * time.Minute
 // load compares the transactions a second with what they were.
 type load struct {
 	recent []commits
-	usual  float64 // per second; 0 = not known yet
+	usual  float64 // per second
 	busy   float64 // sessions at work, as a rule
+	known  bool
 	held   time.Time
 }
 
@@ -50,8 +51,8 @@ func (l *load) judge(f, last Facts, limits Limits, add adder) {
 	// More sessions at work show at once, also without a proxy.
 	crowd := over(float64(f.Busy), l.busy*2+4, 0)
 	switch {
-	case l.usual == 0:
-		l.usual, l.busy = now, float64(f.Busy)
+	case !l.known:
+		l.usual, l.busy, l.known = now, float64(f.Busy), true
 		return
 	case level == Clear && crowd == Clear:
 		l.held = time.Time{}

@@ -72,19 +72,22 @@ func (p *Pace) most() float64 {
 }
 
 func (p *Pace) target() time.Duration {
-	if p.verdict.Shared {
+	if p.verdict.careful() {
 		return min(p.set.Target, sharedTarget)
 	}
 	return p.set.Target
 }
+
+// careful says whether batches are to be short.
+func (v Verdict) careful() bool { return v.Shared || v.Level == Soft }
 
 // Obey takes a verdict. It returns how long nothing may run: 0 to go on. A
 // stop ends some random time after its brake let go, longer from one stop to
 // the next, so that several sweeps do not come back together.
 func (p *Pace) Obey(v Verdict, now time.Time) time.Duration {
 	was := p.verdict.Level
-	if v.Shared && !p.verdict.Shared && p.perRow > 0 {
-		// Somebody came: the next batch is short already.
+	if v.careful() && !p.verdict.careful() && p.perRow > 0 {
+		// Somebody came, or a brake pulls: the next batch is short already.
 		p.size = min(p.size, max(sharedTarget.Seconds()/p.perRow, leastRows))
 	}
 	p.verdict = v

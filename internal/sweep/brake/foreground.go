@@ -117,9 +117,35 @@ func (l *latency) judge(f, last Facts, limits Limits, add adder) {
 		add("p99", Hard, "%s, %s while the sweep rests", millis(now), millis(rest))
 		return
 	}
-	if now, ok := quantile(l.bounds, l.steady, 0.99); ok && now > (1+limits.P99Rise)*rest {
+	if slow, n := above(l.bounds, l.steady, (1+limits.P99Rise)*rest); n >= leastSeen && slow > chance(n/100) {
+		now, _ := quantile(l.bounds, l.steady, 0.99)
 		add("p99", Soft, "%s, %s while the sweep rests; slower from +%.0f %%", millis(now), millis(rest), 100*limits.P99Rise)
 	}
+}
+
+// chance is how many of an event are seen at most, 97 times of 100, where so
+// many are due: a p99 of few transactions jumps about by itself.
+func chance(due float64) float64 { return due + 2*math.Sqrt(due) + 1 }
+
+// above counts what took longer than bound, straight lines within buckets, and
+// all there is.
+func above(bounds, counts []float64, bound float64) (slow, all float64) {
+	low := 0.0
+	for i, c := range counts {
+		all += c
+		high := math.Inf(1)
+		if i < len(bounds) {
+			high = bounds[i]
+		}
+		switch {
+		case low >= bound:
+			slow += c
+		case high > bound && !math.IsInf(high, 1):
+			slow += c * (high - bound) / (high - low)
+		}
+		low = high
+	}
+	return slow, all
 }
 
 func millis(s float64) string { return short(time.Duration(s * float64(time.Second))) }

@@ -47,7 +47,7 @@ func TestCompany(t *testing.T) {
 	if wait := p.Obey(Verdict{Shared: true}, now); wait != 0 {
 		t.Errorf("waits %s", wait)
 	}
-	if took := time.Duration(p.Size()) * row; took > 6*time.Millisecond {
+	if took := time.Duration(p.Size()) * row; took > 1200*time.Microsecond {
 		t.Errorf("the first batch in company takes %s", took)
 	}
 	_, busy, _ := drive(p, now, 30, row, Verdict{Shared: true})

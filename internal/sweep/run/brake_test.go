@@ -117,7 +117,8 @@ func TestBrakeReplica(t *testing.T) {
 	a.until("rows go", func(p Progress) bool { return p.Deleted > 0 })
 	replica.Exec(t, "SELECT pg_wal_replay_pause()")
 	a.braked("replica lag")
-	a.until("5 s of lag", func(p Progress) bool { return strings.Contains(p.Brake, "is 5") })
+	// At 5 s it stops; 4.96 s are printed as 5 s too.
+	a.until("6 s of lag", func(p Progress) bool { return strings.Contains(p.Brake, "is 6") })
 	a.stands(s, id)
 	replica.Exec(t, "SELECT pg_wal_replay_resume()")
 	a.goes("replica lag")

@@ -57,6 +57,7 @@ type client struct {
 	holding  *group       // the one that counts its server
 	poison   *wire.Report // told at the next message instead of an answer
 	skip     bool         // after poison: everything up to Sync
+	capped   []*tally     // what it counts under caps on statements
 
 	user, database, app string
 	addr                netip.AddrPort
@@ -89,7 +90,8 @@ func (l *loop) fromClient(c *client, b []byte) {
 func (l *loop) front(c *client, b []byte) int {
 	off, run := 0, 0 // b[run:off] is to be forwarded as it stands
 	gather := l.gather[:0]
-	limit := l.proxy.policy.Load().maxMessage()
+	rul := l.proxy.policy.Load()
+	limit := rul.maxMessage()
 	for off < len(b) && c.stops&^stopPeer == 0 && !c.closed {
 		if c.stream > 0 {
 			n := min(c.stream, len(b)-off)
@@ -121,7 +123,23 @@ func (l *loop) front(c *client, b []byte) int {
 				continue
 			}
 		}
-		act := c.sess.Front(c.srvSess(), m, &l.fx)
+		var act session.Action
+		var rep *wire.Report
+		if rul.bans != nil {
+			var need int
+			if rep, need = l.barred(c, rul, &m); need > 0 {
+				act = session.Action{Do: session.More, N: need}
+			}
+		}
+		switch {
+		case rep != nil && c.srv == nil:
+			c.poison = rep
+			continue
+		case rep != nil:
+			act = c.sess.Refuse(c.srvSess(), kind, rep, &l.fx)
+		case act.Do == 0:
+			act = c.sess.Front(c.srvSess(), m, &l.fx)
+		}
 		if c.srv != nil {
 			c.srv.sqlOf(&m)
 		}
@@ -419,6 +437,7 @@ func (l *loop) poisoned(c *client, m *session.Msg) bool {
 		c.poison, c.skip = nil, false
 		return false
 	case wire.Query:
+		c.uncount()
 		if c.skip {
 			return true
 		}
@@ -513,6 +532,7 @@ func (l *loop) dropClient(c *client) {
 	}
 	served := c.phase == phaseServe
 	c.phase = phaseEnd
+	c.uncount()
 	delete(l.clients, c)
 	if c.timer != nil {
 		l.wheel.disarm(c.timer)

@@ -501,7 +501,7 @@ func (p *Proxy) Stats(ctx context.Context) ([]Period, error) {
 }
 
 // lastSQL is the last statement for the log, without its literals.
-func (s *server) lastSQL() string { return string(statement.Redact(nil, s.sql, true, 500)) }
+func (s *server) lastSQL() string { return string(statement.Redact(nil, s.lastText(), true, maxShown)) }
 
 // sqlOf keeps the start of a client's last statement for SHOW HOLDERS.
 func (s *server) sqlOf(m *session.Msg) {
@@ -512,5 +512,5 @@ func (s *server) sqlOf(m *session.Msg) {
 	if m.Kind == wire.Parse {
 		_, text, _ = wire.CString(text)
 	}
-	s.sql = append(s.sql[:0], text[:min(len(text), 1024)]...)
+	s.sql = append(s.sql[:0], text[:min(len(text), statement.MaxPrint)]...)
 }

@@ -61,6 +61,7 @@ type Policy struct {
 	// Workloads in the order in which they are tried; the first that matches
 	// wins, the one named "default" takes the rest.
 	Workloads []Workload
+	Bans      []Ban // of statements
 
 	Auth      Authentication
 	ClientTLS ClientTLS

@@ -27,6 +27,9 @@ type Proxy struct {
 	secret secretCache
 	gate   gate
 	groups groups
+	counts tallies
+
+	disables disables
 
 	running    atomic.Bool // the loops run
 	ids        atomic.Uint64
@@ -164,13 +167,20 @@ func (p *Proxy) housekeeping() {
 
 // Apply publishes a policy; loops and pools see it at their next message.
 func (p *Proxy) Apply(policy *Policy) error {
-	r := newRuling(policy)
-	p.policy.Store(r)
+	r := p.publish(policy)
 	p.pools.apply(r)
 	if p.running.Load() {
 		p.warmOperators(r)
 	}
 	return nil
+}
+
+// publish makes a policy what the loops read.
+func (p *Proxy) publish(policy *Policy) *ruling {
+	r := newRuling(p.disables.over(policy))
+	r.bans = p.counts.barriers(policy.Bans)
+	p.policy.Store(r)
+	return r
 }
 
 // Alive reports whether every loop turned within the last seconds. A loop

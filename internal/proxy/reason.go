@@ -47,6 +47,8 @@ const (
 	workloadPaused
 	leakReclaimed
 	leakCapped
+	bannedStatement
+	killedByAction
 	reasonCount
 )
 
@@ -90,6 +92,8 @@ var reasons = [reasonCount]reasonText{
 	leakReclaimed:          {"leak_reclaimed", "25P03", "transaction rolled back and its connection taken back: it was kept idle for longer than timeouts.leak_after", "End transactions as soon as their work is done. The session goes on; start the transaction again.", "idle transaction timeout"},
 	leakCapped:             {"leak_capped", "53300", "no further server connection: this application keeps some idle in transactions", "End the transactions that are open; SHOW HOLDERS on the console lists them.", "query_wait_timeout"},
 	adminOnly:              {"not_admin", "28000", "only admins and stats users may connect to the console", "They are auth.admins and auth.stats.", "not allowed"},
+	killedByAction:         {"action_kill", "57P01", "terminating connection due to an operator's action", "", ""},
+	bannedStatement:        {"banned_statement", "53000", "this statement is banned", "", ""},
 }
 
 // by is the error of a session that goes on, with the setting that is meant

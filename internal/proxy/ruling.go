@@ -16,8 +16,9 @@ type ruling struct {
 	operators map[string]bool
 	ignore    map[string]bool
 
-	fallback             *Workload // the one named default; nil = there is none
-	byApplication, byTag bool      // some workload looks at these
+	fallback             *Workload           // the one named default; nil = there is none
+	byApplication, byTag bool                // some workload looks at these
+	bans                 map[uint64]*barrier // nil: none
 }
 
 func newRuling(p *Policy) *ruling {

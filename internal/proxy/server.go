@@ -226,7 +226,9 @@ func (l *loop) answered(s *server, ev session.Event) {
 		c.txnAt = 0
 	}
 	c.queryAt = 0
-	if !s.sess.Quiet() {
+	if s.sess.Quiet() {
+		c.uncount()
+	} else {
 		c.queryAt = l.now
 		if c.txnAt == 0 {
 			c.txnAt = l.now
@@ -387,6 +389,7 @@ func (l *loop) giveBack(s *server) { l.release(s) }
 // known to the client and ends with it.
 func (l *loop) abandon(s *server, c *client) {
 	s.client = nil
+	c.uncount()
 	if s.closed {
 		return
 	}

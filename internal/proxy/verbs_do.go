@@ -126,23 +126,8 @@ func (p *Proxy) able(db string, disabled bool) error {
 // setDisabled publishes a policy in which db is as said, so that pools to come
 // follow too.
 func (p *Proxy) setDisabled(db string, disabled bool) {
-	old := p.policy.Load()
-	pol := *old.Policy
-	pol.Databases = make(map[string]*Database, len(old.Databases))
-	for name, d := range old.Databases {
-		if name == db || db == "" {
-			c := *d
-			c.Disabled = disabled
-			d = &c
-		}
-		pol.Databases[name] = d
-	}
-	if pol.Databases[db] == nil && pol.AnyDatabase != nil && db != "" {
-		c := *pol.AnyDatabase
-		c.Name, c.Disabled = db, disabled
-		pol.Databases[db] = &c
-	}
-	p.policy.Store(newRuling(&pol))
+	p.disables.set(db, disabled)
+	p.publish(p.policy.Load().Policy)
 }
 
 // Reconnect implements Verbs.

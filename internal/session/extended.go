@@ -164,6 +164,7 @@ func (c *Client) bind(s *Server, m *Msg, fx *Effects) Action {
 	}
 	if len(name) == 0 {
 		c.ensureUnnamed(s, fx)
+		s.bound = c.unnamed
 		if c.unnamed != nil {
 			c.weigh(s, c.unnamed, fx)
 		}
@@ -175,6 +176,7 @@ func (c *Client) bind(s *Server, m *Msg, fx *Effects) Action {
 		s.ops.push(op{kind: opBind, off: s.keep(m.Raw, m.Size)})
 		return pass // the server's own error names it
 	}
+	s.bound = cs.st
 	c.ensure(s, cs.st, fx)
 	c.weigh(s, cs.st, fx)
 	taken := len(m.body()) - len(rest)

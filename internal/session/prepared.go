@@ -13,7 +13,16 @@ type Statement struct {
 	types   string // as on the wire: count and OIDs
 	name    string // what servers know it by
 	effects statement.Effect
-	refs    int32 // clients and servers that hold it
+	refs    int32  // clients and servers that hold it
+	print   uint64 // its fingerprint; 0 until somebody asked
+}
+
+// Print is the statement's fingerprint, as statement.Print has it.
+func (st *Statement) Print() uint64 {
+	if st.print == 0 {
+		st.print = statement.Print(stringBytes(st.Text))
+	}
+	return st.print
 }
 
 type statementKey struct{ text, types string }

@@ -24,6 +24,7 @@ const maxText = 64 << 10
 // behind is known before its answer can come.
 func (c *Client) query(s *Server, m *Msg, fx *Effects) Action {
 	c.Counts.Queries++
+	s.bound = nil
 	if c.Mode == Session {
 		s.ops.push(op{kind: opQuery})
 		return pass

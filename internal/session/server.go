@@ -31,6 +31,7 @@ type Server struct {
 	table    table
 	cache    *Cache
 	unnamed  *Statement // what Parse "" last made there
+	bound    *Statement // what was bound last; nil after a simple query
 	owner    *Client    // the client that has the lease; nil while idle or orphaned
 	unit     []byte     // the unit's messages as sent, for healing 0A000
 	dirtyBy  *Client    // whose statements may have left state behind

@@ -1,0 +1,69 @@
+package act
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Finding is what a detector found, as far as actions need it.
+type Finding struct {
+	Detector    string
+	Workload    string
+	Fingerprint string
+	Text        string
+}
+
+// Consider does what the config says a finding brings about: nothing, unless it
+// names the detector. A rule acts at most once in its Every.
+func (r *Room) Consider(ctx context.Context, f Finding) error {
+	var failed error
+	rules := r.Rules()
+	for i := range rules.Automatic {
+		rule := &rules.Automatic[i]
+		if rule.Detector != f.Detector || !globbed(rule.Workload, f.Workload) || !r.due(rule, time.Now()) {
+			continue
+		}
+		o := rule.Order
+		o.Reason = "automatic " + rule.Name + ": " + cut(f.Text, maxText-100)
+		switch o.Kind {
+		case Pause, Limit:
+			o.Workload = f.Workload
+		case Ban:
+			o.Fingerprint = f.Fingerprint
+		case Kill:
+			if o.Select.Workload == "" {
+				o.Select.Workload = literal(f.Workload)
+			}
+			if f.Fingerprint != "" {
+				o.Select.Fingerprint = f.Fingerprint
+			}
+		}
+		who := Caller{Who: "automatic " + rule.Name, Role: max(Operator, rules.needs(&o))}
+		if _, err := r.Do(ctx, who, o); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// due takes the rule's turn, when it has one.
+func (r *Room) due(rule *Automatic, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, ok := r.lastAuto[rule.Name]; ok && now.Sub(last) < rule.Every {
+		return false
+	}
+	r.lastAuto[rule.Name] = now
+	return true
+}
+
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && text[most]&0xc0 == 0x80 {
+		most--
+	}
+	return text[:most] + "…"
+}

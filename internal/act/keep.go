@@ -1,0 +1,101 @@
+package act
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// kept is the file of actions.
+type kept struct {
+	Version int       `json:"version"`
+	Actions []*Action `json:"actions"`
+}
+
+const (
+	keptVersion = 1
+	maxKept     = 16 << 20 // bytes of the file that are read
+	maxOnDisk   = 200      // actions kept that do not stand
+)
+
+// load reads the file; none is no error. What was under way when the process
+// ended is marked as failed.
+func load(path string) ([]*Action, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open kept actions: %w", err)
+	}
+	defer file.Close()
+	var k kept
+	if err := json.NewDecoder(io.LimitReader(file, maxKept)).Decode(&k); err != nil {
+		return nil, fmt.Errorf("read kept actions %s: %w", path, err)
+	}
+	if k.Version != keptVersion {
+		return nil, fmt.Errorf("read kept actions %s: version %d is not known", path, k.Version)
+	}
+	list := k.Actions[:0]
+	for _, a := range k.Actions {
+		if a == nil || a.ID == "" {
+			continue
+		}
+		if a.State == Underway {
+			a.State, a.Error, a.EndedAt = Failed, "the process ended before it did", time.Now().Round(0)
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// save writes the file anew, so that it is whole whenever the machine stops.
+func save(path string, actions []*Action) error {
+	if path == "" {
+		return nil
+	}
+	k := kept{Version: keptVersion}
+	surplus := len(actions) - maxOnDisk
+	for _, a := range actions {
+		if surplus > 0 && a.State != Stands {
+			surplus--
+			continue
+		}
+		b := a.brief()
+		k.Actions = append(k.Actions, &b)
+	}
+	text, err := json.Marshal(k)
+	if err != nil {
+		return fmt.Errorf("write actions: %w", err)
+	}
+	fresh := path + ".new"
+	if err := writeSynced(fresh, text); err != nil {
+		return fmt.Errorf("keep actions: %w", err)
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("keep actions: %w", err)
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("keep actions: %w", err)
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+func writeSynced(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Sync(), file.Close())
+}

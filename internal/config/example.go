@@ -39,7 +39,8 @@ func extras() map[string]string {
 }
 
 func firstNames() map[string]string {
-	return map[string]string{"servers": "main", "databases": "app", "users": "report", "workloads": "api", "sweeps": "sessions"}
+	return map[string]string{"servers": "main", "databases": "app", "users": "report", "workloads": "api", "sweeps": "sessions",
+		"tokens": "oncall", "peers": "alice", "runbook": "rollout", "automatic": "storms"}
 }
 
 // Example is docs/spillway.example.yaml.

@@ -29,6 +29,11 @@ type Config struct {
 	Users     map[string]*User
 	Workloads map[string]*Workload
 	Sweeps    map[string]*Sweep
+	Actions   Actions
+	Tokens    map[string]*Token
+	Peers     map[string]*Peer
+	Runbook   map[string]*Command
+	Automatic map[string]*Automatic
 	Operators []string
 
 	Auth     Auth

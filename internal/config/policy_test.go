@@ -128,7 +128,7 @@ func TestPolicyIsWhole(t *testing.T) {
 	p := c.Proxy()
 	notOurs := map[string]bool{"Config.Console": true, "Config.Log": true, "Config.Listen.FD": true,
 		// What is paused at run time is no part of the file.
-		"Config.Policy.Workloads[0].Pause": true, "Config.Policy.Workloads[0].Note": true}
+		"Config.Policy.Workloads[0].Pause": true, "Config.Policy.Workloads[0].Note": true, "Config.Policy.Bans": true}
 	zeros(t, "Config", reflect.ValueOf(p), notOurs)
 }
 

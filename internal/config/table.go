@@ -29,6 +29,16 @@ func table() []key {
 			"Classes of clients and their bounds. The first in the file that matches wins; what matches none is in default.", workloadKeys()),
 		named("sweeps", func(c *Config) *map[string]*Sweep { return &c.Sweeps },
 			"Rows that are deleted on a schedule, in batches that make way for live traffic. `spillway sweep plan` shows what one would do.", sweepKeys()),
+		section("actions", func(c *Config) *Actions { return &c.Actions },
+			"Bounds on what people and rules may do to workloads and connections.", actionsKeys()),
+		named("tokens", func(c *Config) *map[string]*Token { return &c.Tokens },
+			"Who may act over the admin address: a bearer token under a name that the record shows. Only its hash stands here.", tokenKeys()),
+		named("peers", func(c *Config) *map[string]*Peer { return &c.Peers },
+			"Users of this machine, by name or number, who may use the admin socket in data_dir. With any of them the socket is open to all and asks the kernel who calls.", peerKeys()),
+		named("runbook", func(c *Config) *map[string]*Command { return &c.Runbook },
+			"Commands of yours that `spillway run` starts, with who and why in the record.", commandKeys()),
+		named("automatic", func(c *Config) *map[string]*Automatic { return &c.Automatic },
+			"Actions that findings bring about. Without a rule here nothing acts by itself.", automaticKeys()),
 	)
 }
 

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -26,6 +28,9 @@ const (
 type Caller struct {
 	Who  string // "uid 0", or the name of a token; "anonymous" for readers without one
 	Role Role
+	// Scope narrows what a token may do below its role: globs of ACTION or
+	// ACTION:SUBJECT. Empty: all of the role.
+	Scope []string
 }
 
 // Ask is one request to a Route.
@@ -74,6 +79,9 @@ type Route struct {
 	// Public routes do not ask for a role: Answer verifies the sender itself
 	// (a signature, a token of its own).
 	Public bool
+	// OwnScope: Answer looks at the caller's scope itself. Otherwise the scope of
+	// who acts must cover the path below /api/v1/.
+	OwnScope bool
 	// Answer's value is written as JSON with status 200; a json.RawMessage or a
 	// Document as it is. An error made by Refuse keeps its status, any other is 409.
 	Answer func(ctx context.Context, a *Ask) (any, error)
@@ -110,13 +118,19 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		caller, refusal := s.guard.caller(r)
-		if !route.Public && caller.Role < route.Role {
-			if refusal == nil {
-				refusal = &problem{http.StatusForbidden, "this needs a higher role", ""}
+		if !route.Public && route.Role > Viewer {
+			scoped := caller.Scope
+			if route.OwnScope {
+				scoped = nil
 			}
-			s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "reason", refusal.text)
-			refusal.write(w)
-			return
+			if caller.Role < route.Role || !(&Caller{Scope: scoped}).May(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "") {
+				if refusal == nil {
+					refusal = &problem{http.StatusForbidden, fmt.Sprintf("this needs the role %s and the scope for it; %s has %s", route.Role, caller.Who, caller.Role), ""}
+				}
+				s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
+				refusal.write(w)
+				return
+			}
 		}
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(readTimeout))

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // origin is how a connection came in.
@@ -39,23 +41,29 @@ func originOf(r *http.Request) origin {
 	return o
 }
 
-// guard decides who may ask for what.
+// guard decides who may ask for what. Safe from any goroutine.
 type guard struct {
 	names  map[string]bool // host names TCP is reached by
-	token  [sha256.Size]byte
-	tokens bool // a token is configured
 	uid    uint32
+	own    []Token // of Config
+	grants atomic.Pointer[Grants]
 }
 
-func newGuard(c Config) guard {
-	g := guard{names: map[string]bool{"localhost": true}, uid: uint32(os.Geteuid())}
+func newGuard(c Config) *guard {
+	g := &guard{names: map[string]bool{"localhost": true}, uid: uint32(os.Geteuid())}
 	for _, name := range c.Names {
 		g.names[strings.ToLower(strings.TrimSuffix(name, "."))] = true
 	}
 	if c.Token != "" {
-		g.token, g.tokens = sha256.Sum256([]byte(c.Token)), true
+		g.own = []Token{{Name: "token", Hash: sha256.Sum256([]byte(c.Token)), Role: Admin}}
 	}
+	g.admit(c.Grants)
 	return g
+}
+
+func (g *guard) admit(to Grants) {
+	to.Tokens = append(append([]Token(nil), g.own...), to.Tokens...)
+	g.grants.Store(&to)
 }
 
 // host refuses requests by a name that is not ours: a page elsewhere can make a
@@ -82,32 +90,66 @@ func (g *guard) ourName(host string) bool {
 	return g.names[strings.TrimSuffix(host, ".")]
 }
 
-// caller tells who asks. refusal says why it is no more than a viewer.
-func (g *guard) caller(r *http.Request) (c Caller, refusal *problem) {
-	who, refusal := g.act(r)
-	if refusal != nil {
-		return Caller{"anonymous", Viewer}, refusal
-	}
-	return Caller{who, Admin}, nil
+// door refuses what nobody may ask for who calls: strangers on the socket, and
+// a token that is wrong. What is shown to anybody is shown without one.
+func (g *guard) door(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o := originOf(r)
+		stranger := o.local && len(g.grants.Load().Peers) > 0
+		if stranger || !o.local && r.Header.Get("Authorization") != "" && strings.HasPrefix(r.URL.Path, "/api/") && len(g.grants.Load().Tokens) > 0 {
+			if _, refusal := g.caller(r); refusal != nil {
+				refusal.write(w)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
-// act refuses verbs of those who may only look. who names the one who may.
-func (g *guard) act(r *http.Request) (who string, refusal *problem) {
-	o := originOf(r)
-	switch {
-	case o.local && o.known && (o.uid == 0 || o.uid == g.uid):
-		return fmt.Sprintf("uid %d", o.uid), nil
-	case o.local:
-		return "", &problem{http.StatusForbidden, "only root and the user Spillway runs as may do this", "Use sudo."}
-	case !g.tokens:
-		return "", &problem{http.StatusForbidden, "the admin address only shows",
-			"Use the unix socket in data_dir, or configure an admin token."}
+// caller tells who asks. refusal says why it is no more than a viewer.
+func (g *guard) caller(r *http.Request) (c Caller, refusal *problem) {
+	o, nobody := originOf(r), Caller{Who: "anonymous"}
+	grants := g.grants.Load()
+	if o.local {
+		if o.known && (o.uid == 0 || o.uid == g.uid) {
+			return Caller{Who: fmt.Sprintf("uid %d", o.uid), Role: Admin}, nil
+		}
+		if peer, ok := grants.Peers[o.uid]; ok && o.known {
+			return peer, nil
+		}
+		return nobody, &problem{http.StatusForbidden, "only root and the user Spillway runs as may do this", "Use sudo, or name the user under peers."}
+	}
+	if len(grants.Tokens) == 0 {
+		return nobody, &problem{http.StatusForbidden, "the admin address only shows",
+			"Use the unix socket in data_dir, or configure a token under tokens."}
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	given := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	if subtle.ConstantTimeCompare(given[:], g.token[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
-		return "token", nil
+	var found *Token
+	for i := range grants.Tokens { // all of them: how long it takes tells nothing
+		if subtle.ConstantTimeCompare(given[:], grants.Tokens[i].Hash[:]) == 1 {
+			found = &grants.Tokens[i]
+		}
 	}
-	return "", &problem{http.StatusUnauthorized, "the admin token is missing or wrong",
-		"Send it as Authorization: Bearer TOKEN."}
+	switch {
+	case found == nil || !strings.EqualFold(scheme, "Bearer"):
+		return nobody, &problem{http.StatusUnauthorized, "the admin token is missing or wrong", "Send it as Authorization: Bearer TOKEN."}
+	case !found.Until.IsZero() && !time.Now().Before(found.Until):
+		return nobody, &problem{http.StatusUnauthorized, "the token has expired", "`spillway token` makes a new one."}
+	}
+	return Caller{Who: found.Name, Role: found.Role, Scope: found.Scope}, nil
+}
+
+// permit refuses callers whose role or scope does not cover an action.
+func (g *guard) permit(r *http.Request, need Role, action, subject string) (c Caller, refusal *problem) {
+	c, refusal = g.caller(r)
+	switch {
+	case c.Role >= need && c.May(action, subject):
+		return c, nil
+	case refusal == nil && c.Role < need:
+		refusal = &problem{http.StatusForbidden, fmt.Sprintf("this needs the role %s, and %s has %s", need, c.Who, c.Role), ""}
+	case refusal == nil:
+		refusal = &problem{http.StatusForbidden, fmt.Sprintf("%s is not in the scope of %s", action, c.Who), ""}
+	}
+	return c, refusal
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -47,7 +48,8 @@ type Config struct {
 	ReusePort bool     // SO_REUSEPORT, for take-over by a second process
 	Socket    string   // path of the unix socket; "" = none
 	Names     []string // host names of the admin address besides IP addresses and localhost
-	Token     string   // bearer token for verbs over TCP; "" = none over TCP
+	Token     string   // bearer token of an admin over TCP; "" = none
+	Grants    Grants   // who else may act; Admit replaces them
 
 	Facts   proxy.Facts
 	Verbs   proxy.Verbs
@@ -62,7 +64,7 @@ type Config struct {
 // Server serves the admin address and socket. Safe from any goroutine.
 type Server struct {
 	config   Config
-	guard    guard
+	guard    *guard
 	template *template.Template
 	http     *http.Server
 
@@ -192,6 +194,11 @@ func (s *Server) listenUnix() (net.Listener, error) {
 		return nil, nil
 	}
 	l, err := listenPrivate(s.config.Socket)
+	if err == nil && len(s.guard.grants.Load().Peers) > 0 {
+		if err = os.Chmod(s.config.Socket, socketMode(1)); err != nil {
+			l.Close()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -110,15 +110,22 @@ func outcome(notes []string, err error) ([]string, *problem) {
 // act runs a verb for who may, and logs it with its outcome.
 func (s *Server) act(name string, do verb) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		who, refusal := s.guard.act(r)
-		if refusal != nil {
-			s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "reason", refusal.text)
-			refusal.write(w)
-			return
+		need := Operator
+		if name == "reload" || name == "shutdown" {
+			need = Admin
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		o, wait, refusal := readOrder(r)
-		if refusal != nil {
+		caller, refusal := s.guard.caller(r)
+		var o order
+		var wait time.Duration
+		if caller.Role >= need { // nobody else's body is read
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			if o, wait, refusal = readOrder(r); refusal != nil {
+				refusal.write(w)
+				return
+			}
+		}
+		if caller, refusal = s.guard.permit(r, need, name, o.Database); refusal != nil {
+			s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
 			refusal.write(w)
 			return
 		}
@@ -130,7 +137,7 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		defer cancel()
 		notes, refusal := do(ctx, o)
-		log := s.config.Log.With("verb", name, "by", who, "database", o.Database, "client", o.ID)
+		log := s.config.Log.With("verb", name, "by", caller.Who, "database", o.Database, "client", o.ID)
 		if refusal != nil {
 			log.Warn("verb failed", "error", refusal.text)
 			refusal.write(w)

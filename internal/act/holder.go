@@ -64,9 +64,9 @@ func (a *Holder) since() time.Time {
 	return a.TransactionAt
 }
 
-// pick returns the holders that are meant, and how many were passed over
+// Pick returns the holders that are meant, and how many were passed over
 // because something guards them.
-func (s *Selection) pick(list []Holder, now time.Time) (hits []Holder, guarded int) {
+func (s *Selection) Pick(list []Holder, now time.Time) (hits []Holder, guarded int) {
 	for _, h := range list {
 		if !s.fits(&h, now) {
 			continue

@@ -39,7 +39,7 @@ func (r *Room) previewHolders(ctx context.Context, ground Ground, a *Action, s *
 	if err != nil {
 		return err
 	}
-	hits, guarded := s.pick(list, time.Now())
+	hits, guarded := s.Pick(list, time.Now())
 	a.Guarded, a.Hits = guarded, make([]Hit, len(hits))
 	for i, h := range hits {
 		a.Hits[i] = Hit{Holder: h}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"spillway/internal/act"
+	"spillway/internal/proxy"
+)
+
+// proxyGround shows and strikes those who hold servers of Spillway.
+type proxyGround struct{ *seam }
+
+// Holders implements act.Ground.
+func (g proxyGround) Holders(ctx context.Context) ([]act.Holder, error) {
+	list, err := g.hot.Holders(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]act.Holder, len(list))
+	for i, h := range list {
+		out[i] = act.Holder{Client: h.Client, PID: h.PID, Workload: h.Workload, Application: h.Application, User: h.User,
+			Database: h.Database, Server: h.Upstream, Addr: h.Addr, State: h.State, Fingerprint: printText(h.Fingerprint), SQL: h.SQL,
+			Guarded: h.Guarded, BackendAt: h.BackendAt, TransactionAt: h.TransactionAt, QueryAt: h.QueryAt, IdleAt: h.IdleAt}
+	}
+	return out, nil
+}
+
+func printText(fingerprint uint64) string {
+	if fingerprint == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%016x", fingerprint)
+}
+
+// Strike implements act.Ground. Of what is terminated PostgreSQL is told too: a
+// backend that did not hear the cancel does not hear its connection close.
+func (g proxyGround) Strike(ctx context.Context, targets []act.Holder, terminate bool, text string) ([]string, error) {
+	list := make([]proxy.Target, len(targets))
+	for i, t := range targets {
+		list[i] = proxy.Target{Client: t.Client, PID: t.PID, BackendAt: t.BackendAt, TransactionAt: t.TransactionAt, QueryAt: t.QueryAt}
+	}
+	struck, err := g.hot.Strike(ctx, list, proxy.Strike{Terminate: terminate, Text: text})
+	outcomes := make([]string, len(struck))
+	for i, s := range struck {
+		outcomes[i] = string(s.Outcome)
+		if terminate && s.Outcome == proxy.Ended {
+			if err := g.end(ctx, &targets[i]); err != nil {
+				g.log.Warn("backend not terminated on PostgreSQL; the role of the server's url needs pg_signal_backend", "pid", targets[i].PID, "error", err)
+			}
+		}
+	}
+	return outcomes, err
+}
+
+// endOurs ends a backend that began no later than ours: ages are compared, not
+// the clocks of two machines. A pid that was given away meanwhile is younger.
+const endOurs = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE pid = $1 AND usename = $2 AND now() - backend_start > make_interval(secs => $3)`
+
+func (g proxyGround) end(ctx context.Context, h *act.Holder) error {
+	conn, err := connectTo(ctx, g.hot.config(), h.Server)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	age := max(0, sinceSeconds(h.BackendAt)-1)
+	_, err = conn.Exec(ctx, endOurs, h.PID, h.User, age)
+	return err
+}
+
+// connectTo logs in to a server as its maintenance role, past the pools.
+func connectTo(ctx context.Context, upstreams map[string]*proxy.Upstream, name string) (*pgx.Conn, error) {
+	up := upstreams[name]
+	if up == nil {
+		return nil, fmt.Errorf("there is no server %q", name)
+	}
+	login, err := maintenance(up, "")
+	if err != nil {
+		return nil, err
+	}
+	login.RuntimeParams["application_name"] = ownName
+	conn, err := pgx.ConnectConfig(ctx, login)
+	if err != nil {
+		return nil, fmt.Errorf("log in to server %s: %w", name, err)
+	}
+	return conn, nil
+}
+
+// ownName is how Spillway's own sessions call themselves.
+const ownName = "spillway act"

@@ -29,6 +29,7 @@ type Action struct {
 	At       time.Time      `json:"at"`
 	Until    time.Time      `json:"until,omitzero"`
 	State    State          `json:"state"`
+	Targets  int            `json:"targets"` // how many it hits, or would
 	Hits     []Hit          `json:"hits,omitempty"`
 	Guarded  int            `json:"guarded,omitempty"` // holders that fit and were left alone
 	Observed map[string]any `json:"observed,omitempty"`

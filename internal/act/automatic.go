@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,26 @@ type Finding struct {
 	Workload    string
 	Fingerprint string
 	Text        string
+}
+
+// Hear considers a finding without keeping whoever found it waiting.
+func (r *Room) Hear(f Finding) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.life.Err() != nil || !r.meant(f) {
+		return
+	}
+	r.running.Go(func() {
+		if err := r.Consider(r.life, f); err != nil {
+			r.Log.Error("automatic action failed", "detector", f.Detector, "workload", f.Workload, "error", err)
+		}
+	})
+}
+
+// meant reports whether some rule names the finding's detector.
+func (r *Room) meant(f Finding) bool {
+	rules := r.Rules()
+	return slices.ContainsFunc(rules.Automatic, func(rule Automatic) bool { return rule.Detector == f.Detector })
 }
 
 // Consider does what the config says a finding brings about: nothing, unless it

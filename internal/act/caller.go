@@ -54,8 +54,8 @@ func (c *Caller) authorise(o *Order, rules *Rules) error {
 	if need := rules.needs(o); c.Role < need {
 		return &Refusal{Forbidden, fmt.Sprintf("%s needs the role %s, and %s has %s", o.Kind, need, c.Who, c.Role), ""}
 	}
-	if !inScope(c.Scope, string(o.Kind), o.subject()) {
-		return &Refusal{Forbidden, fmt.Sprintf("%s %s is not in the scope of %s", o.Kind, o.subject(), c.Who), ""}
+	if !inScope(c.Scope, string(o.Kind), o.Subject()) {
+		return &Refusal{Forbidden, fmt.Sprintf("%s %s is not in the scope of %s", o.Kind, o.Subject(), c.Who), ""}
 	}
 	return nil
 }

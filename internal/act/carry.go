@@ -41,13 +41,14 @@ func (r *Room) carryOut(ctx context.Context, a *Action, rules *Rules) (Action, e
 		return Action{}, err
 	}
 	if a.Order.DryRun {
-		a.State = Previewed
+		a.State, a.Targets = Previewed, len(a.Hits)
 		return *a, nil
 	}
 	if err := r.capped(a, rules); err != nil {
 		r.unclaim(a)
 		return Action{}, err
 	}
+	a.Targets = len(a.Hits)
 	r.commit(a)
 	r.note("action.begun", r.event(ctx, a))
 	err := e.apply(ctx, a, rules)
@@ -57,6 +58,7 @@ func (r *Room) carryOut(ctx context.Context, a *Action, rules *Rules) (Action, e
 	case a.State == Underway:
 		a.State = Done
 	}
+	a.Targets = len(a.Hits)
 	body := r.event(ctx, a)
 	a.Observed = body.Observed
 	r.remember(a)
@@ -65,7 +67,7 @@ func (r *Room) carryOut(ctx context.Context, a *Action, rules *Rules) (Action, e
 		return *a, fmt.Errorf("%s: %w", a.Order.Kind, err)
 	}
 	r.note("action.applied", body)
-	r.Log.Info("action", "id", a.ID, "action", a.Order.Kind, "subject", a.Order.subject(), "by", a.Who, "why", a.Order.Reason, "hits", len(a.Hits))
+	r.Log.Info("action", "id", a.ID, "action", a.Order.Kind, "subject", a.Order.Subject(), "by", a.Who, "why", a.Order.Reason, "hits", len(a.Hits))
 	return *a, nil
 }
 
@@ -85,12 +87,11 @@ func (r *Room) capped(a *Action, rules *Rules) error {
 // event is the body of an action's events.
 type event struct {
 	Action
-	Targets  int            `json:"targets"`
 	Outcomes map[string]int `json:"outcomes,omitempty"`
 }
 
 func (r *Room) event(ctx context.Context, a *Action) event {
-	e := event{Action: a.brief(), Targets: len(a.Hits), Outcomes: a.outcomes()}
+	e := event{Action: a.brief(), Outcomes: a.outcomes()}
 	if r.Observe != nil {
 		e.Observed = r.Observe(ctx, &a.Order)
 	}
@@ -134,7 +135,7 @@ func (r *Room) previewBan(ctx context.Context, a *Action, _ *Rules) error {
 // stand makes an action stand, in place of an earlier one of its kind and subject.
 func (r *Room) stand(_ context.Context, a *Action, _ *Rules) error {
 	r.mu.Lock()
-	for _, old := range r.standingLocked(a.Order.Kind, a.Order.subject()) {
+	for _, old := range r.standingLocked(a.Order.Kind, a.Order.Subject()) {
 		old.State, old.EndedAt, old.EndedBy = Replaced, time.Now().Round(0), "action "+a.ID
 	}
 	a.State = Stands
@@ -223,7 +224,7 @@ func (r *Room) forgetLocked(but *Action) {
 func (r *Room) standingLocked(kind Kind, subject string) []*Action {
 	var list []*Action
 	for _, a := range r.actions {
-		if a.State == Stands && a.Order.Kind == kind && a.Order.subject() == subject {
+		if a.State == Stands && a.Order.Kind == kind && a.Order.Subject() == subject {
 			list = append(list, a)
 		}
 	}
@@ -234,9 +235,9 @@ func (r *Room) previewEnd(kind Kind) func(context.Context, *Action, *Rules) erro
 	return func(_ context.Context, a *Action, _ *Rules) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		list := r.standingLocked(kind, a.Order.subject())
+		list := r.standingLocked(kind, a.Order.Subject())
 		if len(list) == 0 {
-			return &Refusal{Unknown, fmt.Sprintf("no %s of %q stands", kind, a.Order.subject()), "`spillway actions` lists those that do."}
+			return &Refusal{Unknown, fmt.Sprintf("no %s of %q stands", kind, a.Order.Subject()), "`spillway actions` lists those that do."}
 		}
 		for _, old := range list {
 			a.Notes = append(a.Notes, fmt.Sprintf("ends %s %s, %s", kind, old.ID, old.text()))
@@ -248,7 +249,7 @@ func (r *Room) previewEnd(kind Kind) func(context.Context, *Action, *Rules) erro
 func (r *Room) applyEnd(kind Kind) func(context.Context, *Action, *Rules) error {
 	return func(_ context.Context, a *Action, _ *Rules) error {
 		r.mu.Lock()
-		for _, old := range r.standingLocked(kind, a.Order.subject()) {
+		for _, old := range r.standingLocked(kind, a.Order.Subject()) {
 			old.State, old.EndedAt, old.EndedBy = Undone, time.Now().Round(0), a.Who
 		}
 		r.mu.Unlock()
@@ -264,7 +265,7 @@ func (r *Room) previewUndo(_ context.Context, a *Action, _ *Rules) error {
 	if old.State != Stands {
 		return wrong(fmt.Sprintf("action %s does not stand: it is %s", old.ID, old.State), "What was cancelled or run cannot be undone.")
 	}
-	a.Notes = append(a.Notes, fmt.Sprintf("ends %s of %s, %s", old.Order.Kind, old.Order.subject(), old.text()))
+	a.Notes = append(a.Notes, fmt.Sprintf("ends %s of %s, %s", old.Order.Kind, old.Order.Subject(), old.text()))
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (r *Room) expire(now time.Time) bool {
 	}
 	for _, a := range ended {
 		r.note("action.expired", event{Action: a})
-		r.Log.Info("action expired", "id", a.ID, "action", a.Order.Kind, "subject", a.Order.subject())
+		r.Log.Info("action expired", "id", a.ID, "action", a.Order.Kind, "subject", a.Order.Subject())
 	}
 	return true
 }

@@ -53,8 +53,8 @@ func (a *Holder) state() string {
 	return StateInTxn
 }
 
-// since is when it began what it does now: a statement, or to be silent.
-func (a *Holder) since() time.Time {
+// Since is when it began what it does now: a statement, or to be silent.
+func (a *Holder) Since() time.Time {
 	switch {
 	case a.state() == StateActive && !a.QueryAt.IsZero():
 		return a.QueryAt
@@ -94,7 +94,7 @@ func (s *Selection) fits(h *Holder, now time.Time) bool {
 	if s.State == "" && h.state() == StateIdle && len(s.PIDs) == 0 || s.State != "" && s.State != h.state() {
 		return false
 	}
-	return s.OlderThan == 0 || !h.since().IsZero() && now.Sub(h.since()) >= time.Duration(s.OlderThan)
+	return s.OlderThan == 0 || !h.Since().IsZero() && now.Sub(h.Since()) >= time.Duration(s.OlderThan)
 }
 
 // names tells selections that mean this very holder although it is guarded.

@@ -170,9 +170,9 @@ func (o *Order) print() (uint64, error) {
 	return n, nil
 }
 
-// subject is what the order acts on, for scopes and for telling which of two
+// Subject is what the order acts on, for scopes and for telling which of two
 // standing actions replaces the other.
-func (o *Order) subject() string {
+func (o *Order) Subject() string {
 	switch o.Kind {
 	case Pause, Resume, Limit:
 		return o.Workload

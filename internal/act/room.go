@@ -92,7 +92,9 @@ func (r *Room) Start() error {
 
 // Stop ends the clock and waits for actions under way until ctx ends.
 func (r *Room) Stop(ctx context.Context) error {
-	r.stop()
+	r.mu.Lock()
+	r.stop() // no finding is heard any more
+	r.mu.Unlock()
 	done := make(chan struct{})
 	go func() { r.running.Wait(); close(done) }()
 	select {
@@ -140,7 +142,7 @@ func (r *Room) Do(ctx context.Context, who Caller, o Order) (Action, error) {
 	a, err := r.do(ctx, who, o)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		r.Log.Warn("action refused", "action", o.Kind, "subject", o.subject(), "by", who.Who, "reason", refusal.Text)
+		r.Log.Warn("action refused", "action", o.Kind, "subject", o.Subject(), "by", who.Who, "reason", refusal.Text)
 		r.note("action.refused", map[string]any{"order": o, "who": who.Who, "reason": refusal.Text})
 	}
 	return a, err
@@ -216,7 +218,7 @@ func sameOrder(a, b *Order) bool {
 	x, y := *a, *b
 	pids := slices.Equal(x.Select.PIDs, y.Select.PIDs)
 	x.Select.PIDs, y.Select.PIDs = nil, nil
-	return pids && x.Kind == y.Kind && x.subject() == y.subject() && x.Limit == y.Limit && x.Max == y.Max &&
+	return pids && x.Kind == y.Kind && x.Subject() == y.Subject() && x.Limit == y.Limit && x.Max == y.Max &&
 		x.Queue == y.Queue && x.Cancel == y.Cancel && x.Server == y.Server && x.For == y.For &&
 		fmt.Sprint(x.Select) == fmt.Sprint(y.Select)
 }

@@ -42,7 +42,9 @@ func (a *answer) notice(message, hint string) {
 // but for those that it does not have.
 func shows() []command {
 	return []command{
+		{name: "SHOW ACTIONS", columns: deedColumns, run: showActions},
 		{name: "SHOW ACTIVE_SOCKETS", columns: socketColumns, run: showActiveSockets},
+		{name: "SHOW BANS", columns: banColumns, run: showBans},
 		{name: "SHOW CLIENTS", columns: connColumns, run: showClients},
 		{name: "SHOW CONFIG", columns: configColumns, run: showConfig},
 		{name: "SHOW DATABASES", columns: databaseColumns, run: showDatabases},
@@ -55,6 +57,7 @@ func shows() []command {
 		{name: "SHOW PEERS", columns: peerColumns, run: showNothing},
 		{name: "SHOW PEER_POOLS", columns: peerPoolColumns, run: showNothing},
 		{name: "SHOW POOLS", columns: poolColumns, run: showPools},
+		{name: "SHOW QUERIES", columns: queryColumns, run: showQueries},
 		{name: "SHOW SERVERS", columns: connColumns, run: showServers},
 		{name: "SHOW SOCKETS", columns: socketColumns, run: showSockets},
 		{name: "SHOW STATE", columns: stateColumns, run: showState},
@@ -117,6 +120,7 @@ func newLanguage() map[string]*command {
 	}
 	add(shows(), true, false)
 	add(verbs(), false, false)
+	add(containVerbs(), false, false)
 	add(courtesies(), true, true)
 	return language
 }

@@ -43,7 +43,7 @@ type Control interface {
 	Shutdown(mode ShutdownMode) error
 }
 
-// Config is what a Console is made of. All of it but Now is needed.
+// Config is what a Console is made of. All of it is needed but what says otherwise.
 type Config struct {
 	Verbs    proxy.Verbs
 	Facts    proxy.Facts
@@ -51,6 +51,9 @@ type Config struct {
 	Control  Control
 	Version  string           // Spillway's own
 	Now      func() time.Time // nil: time.Now
+	// Contained shows who holds what; nil: SHOW QUERIES and SHOW BANS are empty.
+	Contained proxy.Containment
+	Actions   Actions // nil: the containment verbs are refused
 }
 
 // Console implements proxy.Console. Safe from any goroutine.

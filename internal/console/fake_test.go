@@ -192,15 +192,17 @@ type bench struct {
 	t       testing.TB
 	facts   *fakeFacts
 	process *fakeProcess
+	actions *fakeActions
 	console *Console
 	session proxy.ConsoleSession
 }
 
 func newBench(t testing.TB, admin bool) *bench {
-	b := &bench{t: t, facts: &fakeFacts{}, process: &fakeProcess{}}
+	b := &bench{t: t, facts: &fakeFacts{}, process: &fakeProcess{}, actions: &fakeActions{}}
 	b.console = New(Config{
 		Verbs: b.process, Facts: b.facts, Settings: b.process, Control: b.process, Version: "0.1.0",
-		Now: func() time.Time { return now },
+		Now:       func() time.Time { return now },
+		Contained: &fakeContained{facts: b.facts}, Actions: b.actions,
 	})
 	b.session = b.console.Open("someone", admin)
 	t.Cleanup(b.session.Close)

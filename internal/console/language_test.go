@@ -186,7 +186,7 @@ func TestFactsFail(t *testing.T) {
 		b := newBench(t, false)
 		b.facts.fail = errFake
 		switch c.name {
-		case "SHOW CONFIG", "SHOW HELP", "SHOW MEM", "SHOW VERSION", "SHOW PEERS", "SHOW PEER_POOLS", "SHOW DNS_ZONES":
+		case "SHOW CONFIG", "SHOW HELP", "SHOW MEM", "SHOW VERSION", "SHOW PEERS", "SHOW PEER_POOLS", "SHOW DNS_ZONES", "SHOW ACTIONS", "SHOW BANS":
 			b.tags(c.name) // not the proxy's facts
 		default:
 			if r := b.failed(c.name).report; r.Message != errFake.Error() {

@@ -66,9 +66,10 @@ func (c *Console) resolveShow(s statementText) (*plan, error) {
 }
 
 // resolveVerb prefers a command of two words, so that PAUSE WORKLOAD x can
-// stand beside PAUSE db.
+// stand beside PAUSE db, also where its arguments are missing: KILL QUERIES must
+// never be taken for a KILL. A database of such a name is quoted.
 func (c *Console) resolveVerb(s statementText, verb string) (*plan, error) {
-	if len(s.tokens) > 2 && s.tokens[1].kind == tokenWord {
+	if len(s.tokens) > 1 && s.tokens[1].kind == tokenWord {
 		two := verb + " " + strings.ToUpper(s.tokens[1].text)
 		if found := c.language[two]; found != nil {
 			return &plan{command: found, args: s.tokens[2:], source: s.source}, nil

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,32 +43,58 @@ func (g proxyGround) Strike(ctx context.Context, targets []act.Holder, terminate
 	for i, t := range targets {
 		list[i] = proxy.Target{Client: t.Client, PID: t.PID, BackendAt: t.BackendAt, TransactionAt: t.TransactionAt, QueryAt: t.QueryAt}
 	}
+	var ports map[backendKey]int
+	if terminate {
+		ports = g.ports(ctx)
+	}
 	struck, err := g.hot.Strike(ctx, list, proxy.Strike{Terminate: terminate, Text: text})
 	outcomes := make([]string, len(struck))
 	for i, s := range struck {
 		outcomes[i] = string(s.Outcome)
-		if terminate && s.Outcome == proxy.Ended {
-			if err := g.end(ctx, &targets[i]); err != nil {
-				g.log.Warn("backend not terminated on PostgreSQL; the role of the server's url needs pg_signal_backend", "pid", targets[i].PID, "error", err)
-			}
+		port, known := ports[backendKey{targets[i].Server, s.PID}]
+		if s.Outcome != proxy.Ended || !known {
+			continue
+		}
+		if err := g.end(ctx, &targets[i], port); err != nil {
+			g.log.Warn("backend not terminated on PostgreSQL; the role of the server's url needs pg_signal_backend", "pid", s.PID, "error", err)
 		}
 	}
 	return outcomes, err
 }
 
-// endOurs ends a backend that began no later than ours: ages are compared, not
-// the clocks of two machines. A pid that was given away meanwhile is younger.
-const endOurs = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
- WHERE pid = $1 AND usename = $2 AND now() - backend_start > make_interval(secs => $3)`
+type backendKey struct {
+	upstream string
+	pid      int
+}
 
-func (g proxyGround) end(ctx context.Context, h *act.Holder) error {
-	conn, err := connectTo(ctx, g.hot.config(), h.Server)
+// ports are the local ports of our connections, which PostgreSQL knows them by.
+func (g proxyGround) ports(ctx context.Context) map[backendKey]int {
+	ports := map[backendKey]int{}
+	servers, err := g.hot.Servers(ctx)
+	if err != nil {
+		g.log.Warn("servers not read: backends that hang are not terminated on PostgreSQL", "error", err)
+	}
+	for i := range servers {
+		ports[backendKey{servers[i].Upstream, servers[i].RemotePID}] = servers[i].LocalPort
+	}
+	return ports
+}
+
+// endOurs ends a backend that has the port of our connection and began no later
+// than it: ages are compared, not the clocks of two machines. Behind an address
+// translation nothing fits, and the backend is left to find its socket closed.
+const endOurs = `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+ WHERE pid = $1 AND client_port = CASE WHEN $2 = 0 THEN -1 ELSE $2 END
+   AND pg_catalog.clock_timestamp() - backend_start > pg_catalog.make_interval(secs => $3)`
+
+func (g proxyGround) end(ctx context.Context, h *act.Holder, port int) error {
+	conn, err := connectTo(ctx, g.current().Policy().Upstreams, h.Server)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	age := max(0, sinceSeconds(h.BackendAt)-1)
-	_, err = conn.Exec(ctx, endOurs, h.PID, h.User, age)
+	age := max(0, time.Since(h.BackendAt).Seconds()-1)
+	_, err = conn.Exec(ctx, endOurs, h.PID, port, age)
 	return err
 }
 
@@ -82,6 +109,7 @@ func connectTo(ctx context.Context, upstreams map[string]*proxy.Upstream, name s
 		return nil, err
 	}
 	login.RuntimeParams["application_name"] = ownName
+	login.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, login)
 	if err != nil {
 		return nil, fmt.Errorf("log in to server %s: %w", name, err)

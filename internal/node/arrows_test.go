@@ -40,6 +40,7 @@ func house() map[string]room {
 		"console": {ours: []string{"proxy", "wire"}},
 		// control
 		"web":        {ours: []string{"proxy"}, others: []string{"github.com/prometheus/"}},
+		"act":        {},
 		"sweep":      {ours: []string{"sweep/when"}, others: []string{"github.com/jackc/pgx/", "golang.org/x/sys"}},
 		"job":        {others: []string{"github.com/jackc/pgx/"}},
 		"sweep/when": {others: []string{"github.com/adhocore/gronx"}},
@@ -47,7 +48,7 @@ func house() map[string]room {
 		"config":       {ours: append([]string{"config/fault", "sweep/when"}, hot...), others: []string{"github.com/goccy/go-yaml"}},
 		"config/fault": {},
 		"node": {
-			ours:   append([]string{"config", "config/fault", "console", "job", "sweep", "sweep/when", "web"}, hot...),
+			ours:   append([]string{"config", "config/fault", "console", "act", "job", "sweep", "sweep/when", "web"}, hot...),
 			others: []string{"github.com/jackc/pgx/", "github.com/coreos/go-systemd/", "github.com/prometheus/client_golang/prometheus", "github.com/lmittmann/tint", "golang.org/x/sys"},
 		},
 		// tests only; production importing them fails below, as no entry lists them

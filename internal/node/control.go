@@ -15,6 +15,7 @@ import (
 type hotpath struct {
 	proxy.Facts
 	proxy.Verbs
+	proxy.Containment
 }
 
 // handle lets rooms reach the node that is made after them.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spillway/internal/config"
+	"spillway/internal/proxy"
 	"spillway/internal/web"
 )
 
@@ -27,6 +28,10 @@ type seam struct {
 	// word carries findings and events from the rooms that make them to those that
 	// act on them.
 	word *word
+	// overlay lays what stands of actions over every policy; set by its joiner.
+	overlay func(*proxy.Policy) *proxy.Policy
+	// actions is the console's way to actions; filled in by their joiner.
+	actions *actionsLink
 }
 
 // joint is what a control room brings to the node.
@@ -45,6 +50,7 @@ func joiners() []func(*seam) (joint, error) {
 	return []func(*seam) (joint, error){
 		joinSweep,
 		joinJob,
+		joinAct,
 	}
 }
 

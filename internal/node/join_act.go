@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"spillway/internal/act"
@@ -21,7 +22,7 @@ import (
 // joinAct brings actions: containment by people and by rules, with what stands
 // of them laid over every policy.
 func joinAct(s *seam) (joint, error) {
-	desk := &actDesk{seam: s}
+	desk := &actDesk{seam: s, foreigners: map[string]*foreignGround{}}
 	c := s.setup.config
 	path := filepath.Join(c.DataDir, "actions.json")
 	if err := socketFolder(path); err != nil {
@@ -34,6 +35,7 @@ func joinAct(s *seam) (joint, error) {
 	})
 	s.overlay = desk.over
 	s.actions.desk = desk
+	s.word.onFinding(desk.heard)
 	return joint{
 		services: []service{{"actions", desk.room.Start, desk.room.Stop}},
 		routes:   desk.routes(),
@@ -44,21 +46,24 @@ func joinAct(s *seam) (joint, error) {
 type actDesk struct {
 	*seam
 	room *act.Room
+
+	mu         sync.Mutex
+	foreigners map[string]*foreignGround // guarded by mu; by server
 }
 
 var _ console.Actions = (*actionsLink)(nil)
 
-// config is what holds now.
-func (d *actDesk) config() *config.Config {
-	if d.node == nil {
-		return d.setup.config
+// current is the config that holds now.
+func (s *seam) current() *config.Config {
+	if s.node == nil {
+		return s.setup.config
 	}
-	return d.node.setupNow().config
+	return s.node.setupNow().config
 }
 
 // rules are the config's words for the room.
 func (d *actDesk) rules() *act.Rules {
-	c := d.config()
+	c := d.current()
 	r := &act.Rules{For: c.Actions.For, Longest: c.Actions.Longest, MaxTargets: c.Actions.MaxTargets, Commands: map[string]*act.Command{}}
 	for _, w := range c.Policy().Workloads {
 		r.Workloads = append(r.Workloads, w.Name)
@@ -247,7 +252,7 @@ func (d *actDesk) holders(ctx context.Context, a *web.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"at": at, "items": holdersView(list, at)}, nil
+	return map[string]any{"at": at, "items": holdersView(list)}, nil
 }
 
 func (d *actDesk) queries(ctx context.Context, _ *web.Ask) (any, error) {
@@ -256,5 +261,5 @@ func (d *actDesk) queries(ctx context.Context, _ *web.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"at": at, "items": queriesView(proxy.Queries(list), at)}, nil
+	return map[string]any{"at": at, "items": queriesView(proxy.Queries(list))}, nil
 }

@@ -54,6 +54,8 @@ type parts struct {
 	announce   func() // says in the log what serves now; may be nil
 	// applied tells the control rooms what holds from now on; may be nil.
 	applied func(*config.Config)
+	// overlay lays what stands of actions over a policy; may be nil.
+	overlay func(*proxy.Policy) *proxy.Policy
 }
 
 // phase is where a node is in its life.
@@ -78,8 +80,9 @@ type Node struct {
 
 	mu      sync.Mutex
 	running stack      // guarded by mu
-	current *Setup     // guarded by mu
 	reload  reloadFact // guarded by mu
+
+	current atomic.Pointer[Setup] // written under reloading
 }
 
 // reloadFact is how the last reload went.
@@ -92,7 +95,9 @@ type reloadFact struct {
 var errNotRunning = errors.New("the node is not running")
 
 func newNode(p parts) *Node {
-	return &Node{parts: p, stopped: make(chan struct{}), asked: make(chan request, 1), current: p.setup}
+	n := &Node{parts: p, stopped: make(chan struct{}), asked: make(chan request, 1)}
+	n.current.Store(p.setup)
+	return n
 }
 
 // Start starts the hot path, then the rooms beside it. On an error nothing is
@@ -186,8 +191,5 @@ func (n *Node) end() {
 	close(n.stopped)
 }
 
-func (n *Node) setupNow() *Setup {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.current
-}
+// setupNow waits for nobody: rooms ask while the node starts and stops.
+func (n *Node) setupNow() *Setup { return n.current.Load() }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"spillway/internal/config"
+	"spillway/internal/proxy"
 )
 
 // errNoConfig answers SET in a node that was not made from a file.
@@ -72,16 +73,33 @@ func (n *Node) apply(next *Setup) error {
 	if err := n.applyLog(next.Log); err != nil {
 		return err
 	}
-	if err := n.pooler.Apply(next.Policy); err != nil {
+	if err := n.pooler.Apply(n.over(next.Policy)); err != nil {
 		// What was in force is valid; only the proxy's word counts here.
 		_ = n.applyLog(before)
 		return fmt.Errorf("apply policy: %w", err)
 	}
-	n.mu.Lock()
-	n.current = next
-	n.mu.Unlock()
+	n.current.Store(next)
 	if n.applied != nil && next.config != nil {
 		n.applied(next.config)
+	}
+	return nil
+}
+
+// over is a policy with what stands of actions laid over it.
+func (n *Node) over(p *proxy.Policy) *proxy.Policy {
+	if n.overlay == nil {
+		return p
+	}
+	return n.overlay(p)
+}
+
+// recompose puts the policy in force anew, after what stands of actions has
+// changed.
+func (n *Node) recompose() error {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	if err := n.pooler.Apply(n.over(n.setupNow().Policy)); err != nil {
+		return fmt.Errorf("apply policy: %w", err)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	hot, back := new(hotpath), new(handle)
+	hot, back, asked := new(hotpath), new(handle), new(actionsLink)
 	hotConfig := setup.config.Proxy()
 	hotConfig.Policy = setup.Policy
 	hotConfig.Listen = sockets.listen(hotConfig.Listen)
@@ -81,21 +81,27 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 	hotConfig.Console = console.New(console.Config{
 		Verbs: hot, Facts: hot,
 		Settings: consoleControl{back}, Control: consoleControl{back},
-		Version: o.Build.Version,
+		Version:   o.Build.Version,
+		Contained: hot, Actions: asked,
 	})
 	pooler, err := proxy.New(hotConfig)
 	if err != nil {
 		return nil, err
 	}
-	hot.Facts, hot.Verbs = pooler, pooler
+	hot.Facts, hot.Verbs, hot.Containment = pooler, pooler, pooler
 	heard := &word{log: log.Logger}
-	rooms, err := joinAll(&seam{handle: back, setup: setup, hot: hot, log: log.Logger, build: o.Build, note: heard.note, word: heard})
+	joined := &seam{handle: back, setup: setup, hot: hot, log: log.Logger, build: o.Build, note: heard.note, word: heard, actions: asked}
+	rooms, err := joinAll(joined)
 	if err != nil {
 		return nil, errors.Join(err, pooler.Close())
 	}
 	served := webConfig(o, setup.config, webControl{back}, hot, log.With("room", "web"))
 	served.Routes, served.Metrics = rooms.routes, rooms.metrics
 	admin, err := web.New(served)
+	if err == nil {
+		// What stood when the process before this one ended holds from the first client on.
+		err = pooler.Apply(joined.overlay(setup.Policy))
+	}
 	if err != nil {
 		return nil, errors.Join(err, stopServices(rooms.services), pooler.Close())
 	}
@@ -118,10 +124,14 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 			_, s.Restart = config.Diff(started, next)
 			return s, nil
 		},
-		setup:      setup,
-		pooler:     pooler,
-		services:   services,
-		applied:    rooms.apply,
+		setup:    setup,
+		pooler:   pooler,
+		services: services,
+		overlay:  joined.overlay,
+		applied: func(c *config.Config) {
+			rooms.apply(c)
+			admin.Admit(grantsOf(c, log.Warn))
+		},
 		system:     system,
 		drainDelay: o.DrainDelay,
 		announce:   func() { announce(o.Build, hot, admin, log.Logger) },
@@ -164,7 +174,7 @@ func webConfig(o ServeOptions, c *config.Config, control webControl, hot *hotpat
 	return web.Config{
 		Listen: c.Admin, ReusePort: c.ReusePort, Socket: socket,
 		Facts: hot, Verbs: hot, Health: control, Control: control,
-		Build: web.Build(o.Build), Log: log,
+		Grants: grantsOf(c, log.Warn), Build: web.Build(o.Build), Log: log,
 	}
 }
 

@@ -11,17 +11,19 @@ import (
 // record opens incidents of it, notices go out, a named automatic action starts.
 // It is told again whenever it changes, and a last time with Cleared.
 type finding struct {
-	Key      string    // the same for the same trouble of the same thing: "leak/main/data-sync/celery"
-	Detector string    // "leak", "slots-forecast"
-	Level    string    // "warn" or "page"
-	Upstream string    // the PostgreSQL host it is about; may be empty
-	Workload string    // may be empty
-	Summary  string    // one sentence with who, how much and since when
-	Evidence []string  // what it rests on, a line each
-	Runbook  string    // what to do
-	Since    time.Time // when it began
-	At       time.Time // when it was last seen, or when it was gone
-	Cleared  bool
+	Key      string // the same for the same trouble of the same thing: "leak/main/data-sync/celery"
+	Detector string // "leak", "slots-forecast"
+	Level    string // "warn" or "page"
+	Upstream string // the PostgreSQL host it is about; may be empty
+	Workload string // may be empty
+	// Fingerprint of the statement it is about, 16 hexadecimal digits; may be empty.
+	Fingerprint string
+	Summary     string    // one sentence with who, how much and since when
+	Evidence    []string  // what it rests on, a line each
+	Runbook     string    // what to do
+	Since       time.Time // when it began
+	At          time.Time // when it was last seen, or when it was gone
+	Cleared     bool
 }
 
 // event is what a room puts into the record.

@@ -37,6 +37,7 @@ type Holder struct {
 	IdleAt                   time.Time // idle in transaction, or pinned, since then
 	Pinned                   string    // why the server stays with the client
 	Guarded                  string    // why it is left alone unless it is named; "" = it is not
+	Leaking                  bool      // idle for longer than its workload allows
 	Waiting                  int       // clients that wait for a server of the same pool
 	Fingerprint              uint64    // of SQL; 0 = none was seen
 	SQL                      string    // last statement
@@ -88,7 +89,7 @@ func (l *loop) holder(c *client, rul *ruling, raw bool) Holder {
 	p, s := l.proxy, c.srv
 	h := Holder{Target: l.target(c), Workload: c.workName(), Application: c.appNow(),
 		User: c.user, Database: c.database, Upstream: c.pool.up.name, Server: s.id,
-		CheckedOutAt: p.at(c.leaseAt), Pinned: c.sess.Pinned()}
+		CheckedOutAt: p.at(c.leaseAt), Pinned: c.sess.Pinned(), Leaking: c.leaking}
 	h.Addr, h.Port = addrText(c)
 	switch {
 	case c.queryAt != 0 || !s.sess.Quiet():
@@ -149,9 +150,23 @@ func guarded(c *client, rul *ruling, running bool) string {
 		return guardReplication
 	case c.operator || rul.operators[c.user]:
 		return guardOperator
-	case isDump(c.app) || isDump(c.appNow()):
+	case isDump(c.app):
 		return guardDump
-	case running && isDDL(c.srv.lastText()):
+	}
+	return guardOf(c.appNow(), c.srv.lastText(), running)
+}
+
+// GuardOf says why a connection is left alone by what selects many: it copies a
+// database, or changes a schema; "" = it is not.
+func GuardOf(application, sql string, running bool) string {
+	return guardOf(application, []byte(sql), running)
+}
+
+func guardOf(application string, sql []byte, running bool) string {
+	switch {
+	case isDump(application):
+		return guardDump
+	case running && isDDL(sql):
 		return guardDDL
 	}
 	return ""

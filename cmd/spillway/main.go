@@ -86,6 +86,10 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newReload(), newSweep(), newJob(), newJobs())
+	root.AddCommand(newActions(), newToken())
+	for _, a := range actionCommands() {
+		root.AddCommand(newAction(a))
+	}
 	for _, v := range views() {
 		root.AddCommand(newShow(v))
 	}

@@ -41,10 +41,18 @@ func views() []view {
 			{"PID", "remote_pid", text}, {"CONNECTED", "connected_at", age}, {"REQUEST", "requested_at", age}, {"CLIENT", "link", text},
 			{"PREPARED", "prepared_statements", text}, {"CLOSE", "close_needed", text},
 		}},
-		{"holders", "clients", "Who has a server now, and for how long", func(r row) bool { return r["link"] != nil }, []column{
-			{"CLIENT", "id", text}, {"WORKLOAD", "workload", text}, {"APPLICATION", "application_name", text}, {"USER", "user", text}, {"DATABASE", "database", text},
-			{"ADDRESS", "addr", text}, {"SERVER", "link", text}, {"HELD", "checked_out_at", age}, {"TRANSACTION", "transaction_at", age},
-			{"STATE", "transaction_state", text}, {"PINNED", "pinned", text}, {"LEAKING", "leaking", text}, {"SQL", "sql", text},
+		{"holders", "holders", "Who has a server now, and for how long", nil, []column{
+			{"CLIENT", "client", text}, {"WORKLOAD", "workload", text}, {"APPLICATION", "application_name", text}, {"USER", "user", text}, {"DATABASE", "database", text},
+			{"ADDRESS", "addr", text}, {"PID", "server_pid", text}, {"STATE", "state", text}, {"HELD", "checked_out_at", age}, {"TRANSACTION", "transaction_at", age},
+			{"STATEMENT", "query_at", age}, {"PINNED", "pinned", text}, {"LEAKING", "leaking", text}, {"WAITING", "waiting_behind", text},
+			{"FINGERPRINT", "fingerprint", text}, {"SQL", "sql", text},
+		}},
+		{"queries", "queries", "What runs now, by fingerprint: the statement that runs most often comes first", nil, []column{
+			{"FINGERPRINT", "fingerprint", text}, {"RUNNING", "running", text}, {"HELD", "held", text}, {"OLDEST", "oldest_at", age},
+			{"WORKLOADS", "workloads", text}, {"DATABASES", "databases", text}, {"SQL", "sql", text},
+		}},
+		{"bans", "bans", "Statements that may not run, or not often, and how many were refused", nil, []column{
+			{"FINGERPRINT", "fingerprint", text}, {"MAX", "max", text}, {"RUNNING", "running", text}, {"REFUSED", "refused", text},
 		}},
 		{"workloads", "workloads", "Every workload on every server: its bounds, and what it uses", nil, []column{
 			{"WORKLOAD", "name", text}, {"UPSTREAM", "upstream", text}, {"CLASS", "class", text}, {"MODE", "mode", text}, {"SHARE", "share", text},

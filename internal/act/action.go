@@ -25,6 +25,7 @@ const (
 type Action struct {
 	ID       string         `json:"id"`
 	Order    Order          `json:"order"`
+	Subject  string         `json:"subject,omitempty"` // what it acts on
 	Who      string         `json:"who"`
 	At       time.Time      `json:"at"`
 	Until    time.Time      `json:"until,omitzero"`

@@ -164,7 +164,7 @@ func (r *Room) do(ctx context.Context, who Caller, o Order) (Action, error) {
 	}
 	r.running.Add(1)
 	defer r.running.Done()
-	a := &Action{ID: newID(), Order: o, Who: who.Who, At: time.Now().Round(0), State: Underway}
+	a := &Action{ID: newID(), Order: o, Subject: o.Subject(), Who: who.Who, At: time.Now().Round(0), State: Underway}
 	if before, err := r.claim(a); before != nil || err != nil {
 		return deref(before), err
 	}

@@ -101,7 +101,7 @@ func TestHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	states, err := (&Room{order("x", "").Server}).Jobs(t.Context())
+	states, err := (&Room{Server: order("x", "").Server}).Jobs(t.Context())
 	if err != nil || len(states) != 1 {
 		t.Fatalf("got %+v, %v", states, err)
 	}
@@ -112,7 +112,17 @@ func TestHistory(t *testing.T) {
 	if len(got.Facts) != 2 || got.Facts[0].Kind != Failing || got.Facts[1].Kind != TooOften {
 		t.Errorf("facts %+v", got.Facts)
 	}
-	if empty, err := (&Room{withDatabase(order("x", "").Server, "template1")}).Jobs(t.Context()); err != nil || len(empty) != 0 {
+	room := &Room{Server: order("x", "").Server}
+	if err := room.Forget(t.Context(), "synk"); err == nil || !strings.Contains(err.Error(), `no job "synk"`) {
+		t.Errorf("forget one that is not there: %v", err)
+	}
+	if err := room.Forget(t.Context(), "sync"); err != nil {
+		t.Error(err)
+	}
+	if states, err := room.Jobs(t.Context()); err != nil || len(states) != 0 {
+		t.Errorf("after forget: %+v, %v", states, err)
+	}
+	if empty, err := (&Room{Server: withDatabase(order("x", "").Server, "template1")}).Jobs(t.Context()); err != nil || len(empty) != 0 {
 		t.Errorf("where no job ran: %v, %v", empty, err)
 	}
 }
@@ -176,6 +186,7 @@ func psql(s *pgtest.Server, sql string) string {
 // TestDeadline: a job past its deadline leaves no process and no statement,
 // not even of those that heed nothing.
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	order := place(t, s)
 	for name, script := range map[string]string{
@@ -230,6 +241,7 @@ func TestSignals(t *testing.T) {
 }
 
 func TestOverlap(t *testing.T) {
+	t.Parallel()
 	order := place(t, pgtest.Start(t, pgtest.Options{}))
 	dir := t.TempDir()
 	hold := func(name string) (Order, string, string) {
@@ -253,7 +265,7 @@ func TestOverlap(t *testing.T) {
 		first := begin(t, t.Context(), o)
 		eventually(t, "the first runs", there(up))
 		o.Overlap = Queue
-		room := &Room{o.Server}
+		room := &Room{Server: o.Server}
 		second := begin(t, t.Context(), o)
 		eventually(t, "the second waits", func() bool { return waiting(t, room, "queue") == 1 })
 		if out, err := Run(t.Context(), o); err != nil || out.How != Skipped || !strings.Contains(out.Note, "wait already") {
@@ -305,6 +317,7 @@ func waiting(t *testing.T, room *Room, name string) int {
 // TestLostLease: without PostgreSQL, or against a higher token, a holder ends
 // its child.
 func TestLostLease(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	order := place(t, s)
 	dir := t.TempDir()

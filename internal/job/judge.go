@@ -15,6 +15,7 @@ const (
 	Failing  Kind = "failing"   // the last failures in a row
 	TooOften Kind = "too_often" // starts come faster than declared
 	Silent   Kind = "silent"    // no success in three periods
+	Overlaps Kind = "overlaps"  // starts come while it still runs
 )
 
 // Fact is one thing that is wrong, for who watches.
@@ -31,6 +32,7 @@ type Fact struct {
 const (
 	failuresEnough = 3
 	periodsSilent  = 3
+	overlapsEnough = 3
 )
 
 // Judge tells what is wrong with a job, from its state alone.
@@ -40,7 +42,10 @@ func Judge(s *State) []Fact {
 		facts = append(facts, Fact{s.Name, kind, count, since, fmt.Sprintf("job %s ", s.Name) + fmt.Sprintf(format, args...)})
 	}
 	if len(s.Runs) == 0 {
-		return nil
+		if waited := s.Now.Sub(s.expected); s.Every > 0 && !s.expected.IsZero() && waited > s.Every*3/2 {
+			add(Late, 0, s.expected.Add(s.Every), "never ran, it is to every %v", s.Every)
+		}
+		return facts
 	}
 	last := s.Runs[0]
 	if s.Every > 0 && !s.Held && s.Now.Sub(last.Began) > s.Every*3/2 {
@@ -49,7 +54,7 @@ func Judge(s *State) []Fact {
 	if limit, over := s.overrun(last); over {
 		add(Overrun, 0, last.Began.Add(limit), "runs or ran for longer than %v", limit)
 	}
-	if n := failures(s.Runs); n >= failuresEnough {
+	if n := failures(s.Runs); n >= s.failuresEnough() {
 		add(Failing, n, s.Runs[n-1].Began, "failed %d times in a row, last: %s", n, s.latestEnd())
 	}
 	if n, first := s.crowd(); n > 0 {
@@ -58,7 +63,29 @@ func Judge(s *State) []Fact {
 	if since, silent := s.silence(); silent {
 		add(Silent, 0, since, "had no success for %v, it is to every %v", round(s.Now.Sub(since)), s.Every)
 	}
+	if n, first := overlaps(s.Runs); n >= overlapsEnough {
+		add(Overlaps, n, first, "was to start %d times while it still ran", n)
+	}
 	return facts
+}
+
+func (s *State) failuresEnough() int {
+	if s.failures > 0 {
+		return s.failures
+	}
+	return failuresEnough
+}
+
+// overlaps counts starts that came into the latest run, or into it and those
+// before it without a break.
+func overlaps(runs []Ran) (n int, first time.Time) {
+	for _, r := range runs {
+		if r.Overlapped == 0 {
+			break
+		}
+		n, first = n+r.Overlapped, r.Began
+	}
+	return n, first
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Second) }

@@ -20,35 +20,86 @@ const (
 	look      = 500 * time.Millisecond // how often those who wait look
 )
 
+// rival is who has the lease.
+type rival struct {
+	holder string
+	token  int64
+	until  time.Time
+	// ahead: the lease lasts for longer than anybody may ask for, so the server's
+	// clock went back since it was given.
+	ahead bool
+}
+
 // take gets the lease if it is free and writes the run down; token 0 when
-// another has it, who is then named.
-func (o *Order) take(ctx context.Context, conn *pgx.Conn, holder string) (token int64, other string, err error) {
+// another has it. A holder takes its own anew: it did not hear that it had it.
+func (o *Order) take(ctx context.Context, conn *pgx.Conn, holder string) (token int64, other rival, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			INSERT INTO spillway.job_lease AS l (name, token, holder, until, every, deadline)
 			VALUES ($1, 1, $2, clock_timestamp() + $3::interval, $4, $5)
 			ON CONFLICT (name) DO UPDATE SET token = l.token + 1, holder = excluded.holder,
 				until = clock_timestamp() + $3::interval, every = excluded.every, deadline = excluded.deadline
-			WHERE l.until <= clock_timestamp()
+			WHERE l.until <= clock_timestamp() OR l.holder = excluded.holder
 			RETURNING token`, o.Name, holder, ttl, o.Every, o.Deadline).Scan(&token)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return tx.QueryRow(ctx, "SELECT holder FROM spillway.job_lease WHERE name = $1", o.Name).Scan(&other)
+			return o.meet(ctx, tx, &other)
 		}
 		if err != nil {
 			return err
 		}
-		if _, err = tx.Exec(ctx, `UPDATE spillway.job_run SET ended = clock_timestamp(), how = 'lost', note = 'its holder was not heard of any more'
-			WHERE name = $1 AND ended IS NULL`, o.Name); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "INSERT INTO spillway.job_run (name, token, holder, command) VALUES ($1, $2, $3, $4)",
-			o.Name, token, holder, shorten(strings.Join(o.Command, " ")))
-		return err
+		return o.open(ctx, tx, token, holder)
 	})
 	if err != nil {
-		return 0, "", fmt.Errorf("take the job's lease: %w", err)
+		return 0, rival{}, fmt.Errorf("take the job's lease: %w%s", err, mend(err, mendSchema))
 	}
 	return token, other, nil
+}
+
+// meet finds out who has the lease.
+func (o *Order) meet(ctx context.Context, tx pgx.Tx, other *rival) error {
+	return tx.QueryRow(ctx, "SELECT holder, token, until, until > clock_timestamp() + $2::interval FROM spillway.job_lease WHERE name = $1",
+		o.Name, ttl+time.Second).Scan(&other.holder, &other.token, &other.until, &other.ahead)
+}
+
+// collide marks the run that another start came into.
+func (o *Order) collide(ctx context.Context, conn *pgx.Conn, other rival) error {
+	_, err := conn.Exec(ctx, "UPDATE spillway.job_run SET overlapped = overlapped + 1 WHERE name = $1 AND token = $2 AND ended IS NULL", o.Name, other.token)
+	if err != nil {
+		return fmt.Errorf("write down that runs overlap: %w", err)
+	}
+	return nil
+}
+
+// kept is how many runs of each job stay in the history.
+const kept = 1000
+
+// open writes a run's beginning down, closes what a dead holder left open, and
+// drops the oldest runs.
+func (o *Order) open(ctx context.Context, tx pgx.Tx, token int64, holder string) error {
+	if _, err := tx.Exec(ctx, `UPDATE spillway.job_run SET ended = clock_timestamp(), how = 'lost', note = 'its holder was not heard of any more'
+		WHERE name = $1 AND ended IS NULL`, o.Name); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM spillway.job_run WHERE name = $1 AND token <= $2", o.Name, token-kept); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO spillway.job_run (name, token, holder, command) VALUES ($1, $2, $3, $4)",
+		o.Name, token, holder, shorten(strings.Join(o.Command, " ")))
+	return err
+}
+
+// outwait frees a lease that lasts too long because the server's clock went
+// back, after a lease's whole length by this clock in which nobody renewed it.
+func (o *Order) outwait(ctx context.Context, conn *pgx.Conn, other rival) error {
+	o.Tell("the lease lasts for longer than any may: PostgreSQL's clock went back; watching whether its holder is alive")
+	if !sleep(ctx, ttl) {
+		return ctx.Err()
+	}
+	_, err := conn.Exec(ctx, "UPDATE spillway.job_lease SET until = clock_timestamp() WHERE name = $1 AND token = $2 AND until = $3", o.Name, other.token, other.until)
+	if err != nil {
+		return fmt.Errorf("free the job's lease: %w", err)
+	}
+	return nil
 }
 
 // shorten bounds what a command line puts into the history.
@@ -72,7 +123,7 @@ var (
 // attempt, which took it, began at began. It owns conn and closes it.
 func (o *Order) keep(ctx context.Context, conn *pgx.Conn, token int64, began time.Time) error {
 	defer func() { hangUp(conn) }()
-	trusted := began.Add(trust)
+	trusted, told := began.Add(trust), ""
 	for sleep(ctx, min(renewal, time.Until(trusted))) {
 		attempt := time.Now()
 		if !attempt.Before(trusted) {
@@ -81,6 +132,10 @@ func (o *Order) keep(ctx context.Context, conn *pgx.Conn, token int64, began tim
 		var err error
 		if conn, err = o.renew(ctx, conn, token, trusted); err == nil {
 			trusted = attempt.Add(trust)
+			if text := o.fence(ctx, conn, token, trusted); text != "" && text != told {
+				told = text
+				o.Tell(text)
+			}
 			continue
 		}
 		if errors.Is(err, errFenced) || errors.Is(err, errUnwanted) {
@@ -119,14 +174,28 @@ func (o *Order) renew(ctx context.Context, conn *pgx.Conn, token int64, trusted 
 	return conn, nil
 }
 
+// fence ends statements of earlier tokens, once each renewal: a runner that was
+// stopped for a while, or died and left a process behind, may start new ones.
+// That it could not is no reason to end this run; it returns what to tell.
+func (o *Order) fence(ctx context.Context, conn *pgx.Conn, token int64, trusted time.Time) string {
+	if token == 1 {
+		return ""
+	}
+	ctx, cancel := context.WithDeadline(ctx, trusted)
+	defer cancel()
+	w, err := o.cancelWork(ctx, conn, token, true)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return "end statements of earlier runs: " + err.Error() + mend(err, mendRights)
+	case len(w.ended) > 0:
+		return fmt.Sprintf("ended %d statements of an earlier run that is not to work any more", len(w.ended))
+	}
+	return ""
+}
+
 // finish writes the run's end down and gives the lease back, each only while
 // it is still this token's.
-func (o *Order) finish(ctx context.Context, token int64, out *Outcome) error {
-	conn, err := o.reach(ctx)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
+func (o *Order) finish(ctx context.Context, conn *pgx.Conn, token int64, out *Outcome) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		var rows *int64
 		if out.Rows >= 0 {

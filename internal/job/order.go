@@ -115,9 +115,10 @@ type Outcome struct {
 
 // Exit codes beside the child's own, as timeout(1) and sysexits.h have them.
 const (
-	ExitDeadline = 124
-	ExitSkipped  = 75 // EX_TEMPFAIL
-	ExitLost     = 74 // EX_IOERR
+	ExitNotStarted = 127 // the command could not be started
+	ExitDeadline   = 124
+	ExitSkipped    = 75 // EX_TEMPFAIL
+	ExitLost       = 74 // EX_IOERR
 )
 
 // Code is what the command exits with.

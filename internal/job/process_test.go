@@ -88,6 +88,7 @@ func exitOf(err error) int {
 // TestHolderKilled: another takes over from a holder that was killed, after
 // the lease; the dead one's child and statement are gone by then.
 func TestHolderKilled(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	dir := t.TempDir()
 	pid := filepath.Join(dir, "pid")

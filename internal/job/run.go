@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -23,64 +25,81 @@ func Run(ctx context.Context, o Order) (Outcome, error) {
 		return Outcome{}, err
 	}
 	o.defaults()
-	conn, err := o.reach(ctx)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if err := prepare(ctx, conn); err != nil {
-		hangUp(conn)
-		return Outcome{}, err
-	}
 	waiting, stop := o.untilSignal(ctx)
-	began := time.Now()
-	token, why, err := o.acquireFrom(waiting, conn, &began)
-	sig := stop()
-	if sig != nil {
-		hangUp(conn)
-		return o.unrun(token, Outcome{How: Stopped, Exit: 128 + int(number(sig)), Rows: -1, Note: "a signal came before it began"})
+	t := try{order: &o, holder: holder()}
+	why, err := t.acquire(waiting)
+	if sig := stop(); sig != nil {
+		return t.unrun(Outcome{How: Stopped, Exit: 128 + int(number(sig)), Rows: -1, Note: "a signal came before it began"})
 	}
-	if err != nil {
-		hangUp(conn)
+	switch {
+	case err != nil:
+		hangUp(t.conn)
 		return Outcome{}, err
-	}
-	if token == 0 {
-		hangUp(conn)
+	case t.token == 0:
+		hangUp(t.conn)
 		return Outcome{How: Skipped, Rows: -1, Note: why, Began: time.Now()}, nil
 	}
-	return o.hold(ctx, conn, token, began)
+	return o.hold(ctx, &t)
+}
+
+// try is one run's way to the lease.
+type try struct {
+	order  *Order
+	holder string
+	conn   *pgx.Conn // nil: none
+	token  int64     // 0: it has not the lease
+	began  time.Time // when the attempt that got or renewed it began
+}
+
+// acquire gets the lease as the order says, or tells why it is not to run. A
+// connection that breaks meanwhile is made anew.
+func (t *try) acquire(ctx context.Context) (why string, err error) {
+	o := t.order
+	for {
+		if t.conn, err = o.reach(ctx); err != nil {
+			return "", err
+		}
+		if err = prepare(ctx, t.conn); err == nil {
+			t.token, why, err = o.acquire(ctx, t.conn, t.holder)
+		}
+		if err == nil && t.token > 0 {
+			// How long the winning attempt took is not known: renew before trusting it.
+			t.began = time.Now()
+			t.conn, err = o.renew(ctx, t.conn, t.token, t.began.Add(trust))
+		}
+		if err == nil || ctx.Err() != nil || t.conn != nil && !t.conn.IsClosed() {
+			return why, err
+		}
+		o.Tell("the connection to PostgreSQL is lost: " + err.Error() + "; trying again")
+		hangUp(t.conn)
+		t.token = 0 // taken anew by the same holder, if it was
+	}
 }
 
 // unrun gives back what was taken by a run that does not begin.
-func (o *Order) unrun(token int64, out Outcome) (Outcome, error) {
-	if token == 0 {
+func (t *try) unrun(out Outcome) (Outcome, error) {
+	hangUp(t.conn)
+	if t.token == 0 {
 		return out, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
-	return out, o.finish(ctx, token, &out)
+	conn, err := t.order.reach(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer hangUp(conn)
+	return out, t.order.finish(ctx, conn, t.token, &out)
 }
 
-// acquireFrom is acquire that notes when the attempt that got the lease began.
-func (o *Order) acquireFrom(ctx context.Context, conn *pgx.Conn, began *time.Time) (int64, string, error) {
-	token, why, err := o.acquire(ctx, conn, Holder())
-	if err != nil || token == 0 {
-		return token, why, err
-	}
-	// How long the winning attempt took is not known: renew before trusting it.
-	*began = time.Now()
-	if _, err = o.renew(ctx, conn, token, began.Add(trust)); err != nil {
-		return 0, "", fmt.Errorf("take the job's lease: %w", err)
-	}
-	return token, "", nil
-}
-
-// Holder names this process in the lease and the history.
-func Holder() string {
+// holder names this run in the lease and the history. The number tells apart
+// what has the same process id in containers of the same name.
+func holder() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s pid %d", host, os.Getpid())
+	return fmt.Sprintf("%s pid %d run %04x", host, os.Getpid(), rand.N(1<<16))
 }
 
 // untilSignal is ctx that ends when INT, TERM or HUP comes; stop ends the
@@ -126,40 +145,53 @@ func number(s os.Signal) syscall.Signal {
 // endWithin bounds what is done after the child has ended.
 const endWithin = 30 * time.Second
 
-// hold runs the child under the lease.
-func (o *Order) hold(ctx context.Context, conn *pgx.Conn, token int64, began time.Time) (Outcome, error) {
-	out := Outcome{Token: token, Rows: -1, Began: time.Now()}
+// hold runs the child under the lease. The lease is kept until the work in the
+// database has ended.
+func (o *Order) hold(ctx context.Context, t *try) (Outcome, error) {
+	out := Outcome{Token: t.token, Rows: -1, Began: time.Now()}
 	keeping, release := context.WithCancel(ctx)
-	lost := make(chan error, 1)
-	go func() { lost <- o.keep(keeping, conn, token, began) }()
-
-	err := o.work(ctx, token, lost, &out)
+	defer release()
+	lost, kept := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(kept)
+		lost <- o.keep(keeping, t.conn, t.token, t.began)
+	}()
+	err := o.work(ctx, t.token, lost, &out)
 	out.Lasted = time.Since(out.Began)
+	if err != nil && out.How == "" {
+		out.How, out.Exit, out.Note = Failed, ExitNotStarted, err.Error()
+	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	// The lease is kept until the work in the database has ended.
-	if out.How != Done || err != nil {
-		ended, left := o.endWork(end, token+1)
-		if ended > 0 {
-			out.Note = join(out.Note, fmt.Sprintf("%d of its statements were ended", ended))
-		}
-		err = errors.Join(err, left)
-	}
+	err = errors.Join(err, o.settle(end, t.token, &out))
 	release()
-	if len(lost) == 0 && out.How != Lost && out.How != Replaced {
-		<-lost
+	<-kept
+	return out, err
+}
+
+// settle ends what the run left in the database, writes its end down and gives
+// the lease back.
+func (o *Order) settle(ctx context.Context, token int64, out *Outcome) error {
+	conn, err := o.reach(ctx)
+	if err != nil {
+		return fmt.Errorf("write the job's end down: %w", err)
 	}
-	if err != nil && out.How == "" {
-		out.How, out.Exit, out.Note = Failed, 127, join(out.Note, err.Error())
+	defer hangUp(conn)
+	ended, err := o.endWork(ctx, conn, token+1)
+	if ended > 0 {
+		out.Note = join(out.Note, fmt.Sprintf("%d of its statements were ended", ended))
 	}
-	return out, errors.Join(err, o.finish(end, token, &out))
+	if err != nil {
+		out.Note = join(out.Note, err.Error())
+	}
+	return errors.Join(err, o.finish(ctx, conn, token, out))
 }
 
 // work starts the child and sees it to its end.
 func (o *Order) work(ctx context.Context, token int64, lost chan error, out *Outcome) error {
 	if token > 1 {
 		// The one before may have died without a word.
-		if _, err := o.endWork(ctx, token); err != nil {
+		if err := o.clear(ctx, token); err != nil {
 			return err
 		}
 	}
@@ -175,6 +207,17 @@ func (o *Order) work(ctx context.Context, token int64, lost chan error, out *Out
 	}
 	err = o.watch(ctx, c, lost, out)
 	out.Rows = countRows(report.Name())
+	return err
+}
+
+// clear ends what runs of earlier tokens left in the database.
+func (o *Order) clear(ctx context.Context, token int64) error {
+	conn, err := o.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	_, err = o.endWork(ctx, conn, token)
 	return err
 }
 
@@ -249,10 +292,9 @@ func countRows(path string) int64 {
 		return -1
 	}
 	defer f.Close()
-	text := make([]byte, maxReport)
-	n, _ := f.Read(text) // nothing read is no report
+	text, _ := io.ReadAll(io.LimitReader(f, maxReport)) // what cannot be read is no report
 	total := int64(-1)
-	for line := range strings.Lines(string(text[:n])) {
+	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "rows "))
 		rows, err := strconv.ParseInt(line, 10, 64)
 		if err != nil || rows < 0 {

@@ -14,7 +14,6 @@ import (
 // schema is what jobs keep. The lease is updated every second: half of each
 // page stays free, so that it happens in place.
 const schema = `
-CREATE SCHEMA IF NOT EXISTS spillway;
 CREATE TABLE IF NOT EXISTS spillway.job_lease (
 	name text PRIMARY KEY,
 	token bigint NOT NULL,
@@ -35,9 +34,11 @@ CREATE TABLE IF NOT EXISTS spillway.job_run (
 	how text,
 	exit int,
 	rows bigint,
+	overlapped int NOT NULL DEFAULT 0,
 	note text NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS job_run_name ON spillway.job_run (name, began);
+CREATE INDEX IF NOT EXISTS job_run_open ON spillway.job_run (name) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS spillway.job_wait (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	name text NOT NULL,
@@ -116,14 +117,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // prepare makes the tables where they are missing.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
-	var there bool
+	var there, home bool
 	var err error
 	// Of two who make it at once the catalog's unique index lets one through.
 	for range 10 {
-		if err = conn.QueryRow(ctx, "SELECT to_regclass('spillway.job_wait') IS NOT NULL").Scan(&there); err != nil || there {
+		if err = conn.QueryRow(ctx, "SELECT to_regclass('spillway.job_wait') IS NOT NULL, to_regnamespace('spillway') IS NOT NULL").Scan(&there, &home); err != nil || there {
 			break
 		}
-		if _, err = conn.PgConn().Exec(ctx, "BEGIN; SET LOCAL client_min_messages = warning; "+schema+"; COMMIT").ReadAll(); err == nil {
+		make := "CREATE SCHEMA spillway; " + schema
+		if home {
+			make = schema // IF NOT EXISTS would ask for the right to create one all the same
+		}
+		if _, err = conn.PgConn().Exec(ctx, "BEGIN; SET LOCAL client_min_messages = warning; "+make+"; COMMIT").ReadAll(); err == nil {
 			return nil
 		}
 		if _, back := conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); back != nil {
@@ -131,7 +136,19 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("make schema spillway for the job's lease: %w", err)
+		return fmt.Errorf("make schema spillway for the job's lease: %w%s", err, mend(err, mendSchema))
 	}
 	return nil
+}
+
+// mendSchema is what a role lacks that may not make or use the tables.
+const mendSchema = " (the role needs CREATE on the database once, or from who made the tables USAGE ON SCHEMA spillway and ALL ON ALL TABLES IN SCHEMA spillway)"
+
+// mend is how to mend what the role is not allowed to do, "" for other errors.
+func mend(err error, how string) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42501" {
+		return how
+	}
+	return ""
 }

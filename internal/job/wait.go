@@ -15,7 +15,9 @@ func (o *Order) enqueue(ctx context.Context, conn *pgx.Conn, holder string) (pla
 		if _, err := tx.Exec(ctx, "SELECT 1 FROM spillway.job_lease WHERE name = $1 FOR UPDATE", o.Name); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM spillway.job_wait WHERE name = $1 AND beat < clock_timestamp() - $2::interval", o.Name, ttl); err != nil {
+		// A place of this very process is one that it lost with its connection.
+		if _, err := tx.Exec(ctx, `DELETE FROM spillway.job_wait WHERE name = $1
+			AND (holder = $3 OR beat NOT BETWEEN clock_timestamp() - $2::interval AND clock_timestamp() + $2::interval)`, o.Name, ttl, holder); err != nil {
 			return err
 		}
 		var waiting int
@@ -41,7 +43,8 @@ func (o *Order) beat(ctx context.Context, conn *pgx.Conn, place int64) (first bo
 	if _, err = conn.Exec(ctx, "UPDATE spillway.job_wait SET beat = clock_timestamp() WHERE id = $1", place); err != nil {
 		return false, err
 	}
-	err = conn.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM spillway.job_wait WHERE name = $1 AND id < $2 AND beat >= clock_timestamp() - $3::interval)`,
+	err = conn.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM spillway.job_wait WHERE name = $1 AND id < $2
+		AND beat BETWEEN clock_timestamp() - $3::interval AND clock_timestamp() + $3::interval)`,
 		o.Name, place, ttl).Scan(&first)
 	return first, err
 }
@@ -56,10 +59,15 @@ func (o *Order) unwant(ctx context.Context, conn *pgx.Conn) error {
 // is not to run.
 func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (token int64, why string, err error) {
 	token, other, err := o.take(ctx, conn, holder)
+	if err == nil && token == 0 && other.ahead {
+		if err = o.outwait(ctx, conn, other); err == nil {
+			token, other, err = o.take(ctx, conn, holder)
+		}
+	}
 	if err != nil || token > 0 {
 		return token, "", err
 	}
-	busy := "it runs already: " + other
+	busy := "it runs already: " + other.holder
 	switch o.Overlap {
 	case Queue:
 		place, err := o.enqueue(ctx, conn, holder)
@@ -67,7 +75,7 @@ func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (tok
 			return 0, "", err
 		}
 		if place == 0 {
-			return 0, fmt.Sprintf("%s, and %d wait already", busy, o.Limit), nil
+			return 0, fmt.Sprintf("%s, and %d wait already", busy, o.Limit), o.collide(ctx, conn, other)
 		}
 		o.Tell(busy + "; waiting for its end")
 		token, err := o.await(ctx, conn, holder, func() (bool, error) { return o.beat(ctx, conn, place) })
@@ -82,7 +90,7 @@ func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (tok
 		token, err := o.await(ctx, conn, holder, func() (bool, error) { return true, o.unwant(ctx, conn) })
 		return token, "", err
 	}
-	return 0, busy, nil
+	return 0, busy, o.collide(ctx, conn, other)
 }
 
 // await looks for a free lease until it has it; turn tells before each look
@@ -94,7 +102,10 @@ func (o *Order) await(ctx context.Context, conn *pgx.Conn, holder string, turn f
 			return 0, err
 		}
 		if may {
-			token, _, err := o.take(ctx, conn, holder)
+			token, other, err := o.take(ctx, conn, holder)
+			if err == nil && token == 0 && other.ahead {
+				err = o.outwait(ctx, conn, other)
+			}
 			if err != nil || token > 0 {
 				return token, err
 			}

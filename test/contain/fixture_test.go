@@ -23,8 +23,8 @@ const limit = 60 * time.Second
 
 const workloads = `
 workloads:
-  api:     {match: {user: api}, class: critical, share: 50, limit: 60}
-  batch:   {match: {user: worker}, class: batch, share: 5, limit: 230}
+  api:     {match: {user: api}, class: critical, share: 30, limit: 60}
+  batch:   {match: {user: worker}, class: batch, share: 210, limit: 230}
   default: {class: normal, share: 10, limit: 40}
 operators: [oncall]
 `

@@ -171,6 +171,9 @@ func webConfig(o ServeOptions, c *config.Config, control webControl, hot *hotpat
 		log.Warn("no admin socket: commands such as `spillway pools` will not reach this node", "error", err)
 		socket = ""
 	}
+	if len(c.Peers) > 0 && socket != "" {
+		letThrough(filepath.Dir(socket), log)
+	}
 	return web.Config{
 		Listen: c.Admin, ReusePort: c.ReusePort, Socket: socket,
 		Facts: hot, Verbs: hot, Health: control, Control: control,
@@ -189,6 +192,18 @@ func socketFolder(socket string) error {
 		return fmt.Errorf("write to data_dir %s: %w", filepath.Dir(socket), err)
 	}
 	return nil
+}
+
+// letThrough lets the peers of the config reach the socket in data_dir: they may
+// pass through the folder, not list it.
+func letThrough(folder string, log *slog.Logger) {
+	found, err := os.Stat(folder)
+	if err == nil && found.Mode()&0o011 != 0o011 {
+		err = os.Chmod(folder, found.Mode().Perm()|0o011)
+	}
+	if err != nil {
+		log.Warn("peers may not reach the admin socket: data_dir does not let them through", "error", err)
+	}
 }
 
 // unknownBudget stands for the connections of an upstream that is asked later.

@@ -125,7 +125,7 @@ func command(t *testing.T, p *pgtest.Pooler, args ...string) (stdout, stderr str
 	}
 	ctx, end := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer end()
-	cmd := exec.CommandContext(ctx, binary, append(args, "--socket", socket(p))...)
+	cmd := exec.CommandContext(ctx, binary, append([]string{args[0], "--socket", socket(p)}, args[1:]...)...)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err = cmd.Run()

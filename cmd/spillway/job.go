@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,15 +10,18 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"spillway/internal/config"
 	"spillway/internal/node"
+	"spillway/internal/node/remote"
 )
 
 // jobPlace are the flags that say where the leases are.
 type jobPlace struct{ url, config, server string }
 
+// flags adds those; the command adds --config itself, as it may have it already.
 func (p *jobPlace) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.url, "url", "", "PostgreSQL that keeps the lease: postgres://user@host/database (or SPILLWAY_JOB_URL)")
 	cmd.Flags().StringVar(&p.server, "server", "", "a server of the config instead; may be left out when it has one only")
@@ -31,6 +35,29 @@ func (p *jobPlace) given() string {
 	return os.Getenv("SPILLWAY_JOB_URL")
 }
 
+// login is how to reach the database that keeps the lease of a job; the config
+// is nil where a URL was given.
+func (p *jobPlace) login(name string) (*pgx.ConnConfig, *config.Config, error) {
+	if url := p.given(); url != "" {
+		if p.server != "" {
+			return nil, nil, usageError{errors.New("give --url (or SPILLWAY_JOB_URL) or --server, not both")}
+		}
+		login, err := node.JobLogin(url)
+		return login, nil, err
+	}
+	c, err := config.Load(p.config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find the server (or give it with --url): %w", err)
+	}
+	login, err := node.JobServer(c, p.server, name)
+	return login, c, err
+}
+
+// configFlag adds --config, for the servers in it.
+func (p *jobPlace) configFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&p.config, "config", "c", "spillway.yaml", "the config whose server keeps the lease, without --url")
+}
+
 func newJob() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "job",
@@ -42,7 +69,7 @@ func newJob() *cobra.Command {
 			return usageError{errors.New("no command given")}
 		},
 	}
-	cmd.AddCommand(newJobRun())
+	cmd.AddCommand(newJobRun(), newJobForget())
 	return cmd
 }
 
@@ -54,10 +81,17 @@ func newJobRun() *cobra.Command {
 		Short: "Run a command under a lease, with a deadline",
 		Long: "Runs a command once, unless it runs already, here or anywhere else that uses the same\n" +
 			"database; cron or a timer calls it. Its exit code and signals pass through; besides,\n" +
-			"124 is the deadline, 75 not run (it runs already), 74 the lease was lost.",
-		Args: usage(cobra.MinimumNArgs(1)),
+			"124 is the deadline, 75 not run (it runs already), 74 the lease was lost, 127 the\n" +
+			"command could not be started.\n\n" +
+			"The command gets PGAPPNAME (job:NAME#TOKEN), SPILLWAY_JOB, SPILLWAY_JOB_TOKEN, and in\n" +
+			"SPILLWAY_JOB_REPORT a file into which it may write how many rows it did, a number a line.",
+		Example: "  spillway job run --name cleanup --every 1m --deadline 50s -- psql -f cleanup.sql",
+		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Command = args
+			if cmd.Flags().Changed("limit") && o.Overlap != "queue" {
+				return usageError{errors.New("--limit goes with --overlap queue")}
+			}
 			return p.run(cmd, o)
 		},
 	}
@@ -68,19 +102,57 @@ func newJobRun() *cobra.Command {
 	cmd.Flags().StringVar((*string)(&o.Overlap), "overlap", "skip", "when it runs already: skip, queue (wait for its end) or replace (end that one)")
 	cmd.Flags().IntVar(&o.Limit, "limit", 1, "with --overlap queue, how many may wait; one more is skipped")
 	cmd.Flags().DurationVar(&o.Patience, "patience", 30*time.Second, "how long a PostgreSQL that is away or full is tried")
-	cmd.Flags().StringVarP(&p.config, "config", "c", "spillway.yaml", "the config whose server keeps the lease, without --url")
+	_ = cmd.RegisterFlagCompletionFunc("overlap", cobra.FixedCompletions([]string{"skip", "queue", "replace"}, cobra.ShellCompDirectiveNoFileComp))
+	p.configFlag(cmd)
 	p.flags(cmd)
 	return cmd
+}
+
+func newJobForget() *cobra.Command {
+	var p jobPlace
+	cmd := &cobra.Command{
+		Use:   "forget NAME",
+		Short: "Drop a job that is run no more, with its history",
+		Long:  "Drops a job that is run no more, with its history: nobody misses it from then on.\nIts fencing tokens begin at 1 again.",
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			server, _, err := p.login(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+			defer cancel()
+			return node.ForgetJob(ctx, server, args[0])
+		},
+	}
+	p.configFlag(cmd)
+	p.flags(cmd)
+	return cmd
+}
+
+// held fills in what jobs.NAME says and no flag does.
+func held(cmd *cobra.Command, o *node.JobOrder, c *config.Config) {
+	if c == nil || c.Jobs[o.Name] == nil {
+		return
+	}
+	j := c.Jobs[o.Name]
+	if !cmd.Flags().Changed("every") {
+		o.Every = j.Every
+	}
+	if !cmd.Flags().Changed("deadline") {
+		o.Deadline = j.Deadline
+	}
 }
 
 func (p *jobPlace) run(cmd *cobra.Command, o node.JobOrder) error {
 	if err := o.Check(); err != nil {
 		return usageError{err}
 	}
-	server, err := node.JobServer(p.given(), func() (*config.Config, error) { return config.Load(p.config) }, p.server)
+	server, loaded, err := p.login(o.Name)
 	if err != nil {
 		return err
 	}
+	held(cmd, &o, loaded)
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
@@ -137,11 +209,13 @@ func newJobs() *cobra.Command {
 // list asks the node, or the database of --url.
 func (p *jobPlace) list(cmd *cobra.Command, a *asking) (items []row, at time.Time, err error) {
 	if url := p.given(); url != "" && a.socket == "" {
-		server, err := node.JobServer(url, nil, "")
+		server, err := node.JobLogin(url)
 		if err != nil {
 			return nil, at, err
 		}
-		states, err := node.ListJobs(cmd.Context(), server)
+		ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+		defer cancel()
+		states, err := node.ListJobs(ctx, server)
 		if err != nil {
 			return nil, at, err
 		}
@@ -156,10 +230,9 @@ func (p *jobPlace) list(cmd *cobra.Command, a *asking) (items []row, at time.Tim
 		Items    []row
 		Problems []string
 	}
-	running, err := a.node()
-	if err == nil {
-		err = running.Call(cmd.Context(), "GET", "jobs", nil, &answer)
-	}
+	err = a.ask(cmd, func(ctx context.Context, running *remote.Client) error {
+		return running.Call(ctx, "GET", "jobs", nil, &answer)
+	})
 	for _, problem := range answer.Problems {
 		fmt.Fprintln(cmd.ErrOrStderr(), "spillway: "+problem)
 	}
@@ -185,14 +258,9 @@ func printJobs(cmd *cobra.Command, items []row, at time.Time) error {
 		if len(wrong) > 0 {
 			r["wrong"] = wrong
 		}
-		for _, name := range []string{"every", "deadline"} {
-			if ns, ok := r[name+"_ns"].(float64); ok {
-				r[name] = ns / 1e9
-			}
-		}
 	}
 	return printTable(cmd.OutOrStdout(), []column{
-		{"JOB", "name", text}, {"EVERY", "every", seconds}, {"DEADLINE", "deadline", seconds}, {"RUNS", "held", text}, {"WAITING", "waiting", text},
+		{"JOB", "name", text}, {"EVERY", "every_seconds", seconds}, {"DEADLINE", "deadline_seconds", seconds}, {"RUNNING", "held", text}, {"WAITING", "waiting", text},
 		{"BEGAN", "last.began", age}, {"LAST", "last.how", text}, {"EXIT", "last.exit", text}, {"ROWS", "last.rows", text},
 		{"HOLDER", "last.holder", text}, {"WRONG", "wrong", text},
 	}, items, at)

@@ -75,6 +75,7 @@ func (k *checker) check() {
 	k.checkTop()
 	k.checkWorkloads()
 	k.checkSweeps()
+	k.checkJobs()
 	k.checkActing()
 }
 

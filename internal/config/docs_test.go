@@ -62,7 +62,7 @@ func TestExampleIsDefaults(t *testing.T) {
 		section, _, _ := strings.Cut(path, ".")
 		switch {
 		case path == "region", path == "auth.file", path == "auth.type":
-		case section == "databases", section == "users", section == "workloads", section == "sweeps",
+		case section == "databases", section == "users", section == "workloads", section == "sweeps", section == "jobs",
 			section == "tokens", section == "peers", section == "runbook", section == "automatic":
 		default:
 			unexpected = append(unexpected, path)

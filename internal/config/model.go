@@ -29,6 +29,7 @@ type Config struct {
 	Users     map[string]*User
 	Workloads map[string]*Workload
 	Sweeps    map[string]*Sweep
+	Jobs      map[string]*Job
 	Actions   Actions
 	Tokens    map[string]*Token
 	Peers     map[string]*Peer

@@ -29,6 +29,8 @@ func table() []key {
 			"Classes of clients and their bounds. The first in the file that matches wins; what matches none is in default.", workloadKeys()),
 		named("sweeps", func(c *Config) *map[string]*Sweep { return &c.Sweeps },
 			"Rows that are deleted on a schedule, in batches that make way for live traffic. `spillway sweep plan` shows what one would do.", sweepKeys()),
+		named("jobs", func(c *Config) *map[string]*Job { return &c.Jobs },
+			"What jobs that `spillway job run` starts are held to. The node watches them, and finds one that never ran.", jobKeys()),
 		section("actions", func(c *Config) *Actions { return &c.Actions },
 			"Bounds on what people and rules may do to workloads and connections.", actionsKeys()),
 		named("tokens", func(c *Config) *map[string]*Token { return &c.Tokens },

@@ -35,13 +35,16 @@ type Expect struct {
 // State is a job as the database knows it.
 type State struct {
 	Name     string        `json:"name"`
-	Every    time.Duration `json:"every_ns"`
-	Deadline time.Duration `json:"deadline_ns"`
+	Every    time.Duration `json:"-"`
+	Deadline time.Duration `json:"-"`
 	Held     bool          `json:"held"` // a lease is in force
 	Waiting  int           `json:"waiting"`
 	Now      time.Time     `json:"now"`  // the database's clock
 	Runs     []Ran         `json:"runs"` // newest first, at most history
 	Facts    []Fact        `json:"facts,omitempty"`
+
+	EverySeconds    float64 `json:"every_seconds"`
+	DeadlineSeconds float64 `json:"deadline_seconds"`
 
 	failures int       // too many in a row; 0 is failuresEnough
 	expected time.Time // since when it is expected to run, for one that never did
@@ -83,7 +86,9 @@ func (r *Room) Jobs(ctx context.Context) ([]State, error) {
 	}
 	states = r.expect(states, now)
 	for i := range states {
-		states[i].Facts = Judge(&states[i])
+		s := &states[i]
+		s.EverySeconds, s.DeadlineSeconds = s.Every.Seconds(), s.Deadline.Seconds()
+		s.Facts = Judge(s)
 	}
 	return states, nil
 }
@@ -180,4 +185,14 @@ func (r *Room) Forget(ctx context.Context, name string) error {
 		}
 		return nil
 	})
+}
+
+// Latest is the newest run that has ended and is wanted, nil for none.
+func (s *State) Latest(wanted func(*Ran) bool) *Ran {
+	for i := range s.Runs {
+		if r := &s.Runs[i]; r.Ended != nil && wanted(r) {
+			return r
+		}
+	}
+	return nil
 }

@@ -54,6 +54,8 @@ var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$`)
 // Check says what is wrong with an order.
 func (o *Order) Check() error {
 	switch {
+	case o.Name == "":
+		return errors.New("no name given; add --name")
 	case !names.MatchString(o.Name):
 		return fmt.Errorf("job name %q is not 1 to 40 letters, digits, dots, dashes and underscores", o.Name)
 	case len(o.Command) == 0:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,10 +61,28 @@ func dial(ctx context.Context, server *pgx.ConnConfig, name string) (*pgx.Conn, 
 	c.ConnectTimeout = connectWithin
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", oneLine{err})
 	}
 	return conn, nil
 }
+
+// oneLine is a failed login, of which pgx says each way it tried on a line of
+// its own, the same one twice where TLS may be left out.
+type oneLine struct{ error }
+
+// Error implements error.
+func (e oneLine) Error() string {
+	var lines []string
+	for line := range strings.Lines(e.error.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
+// Unwrap gives errors.As the login's own error.
+func (e oneLine) Unwrap() error { return e.error }
 
 func hangUp(conn *pgx.Conn) {
 	if conn == nil {

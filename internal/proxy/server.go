@@ -297,15 +297,16 @@ func (l *loop) setupFailed(s *server) {
 // unitEnded is the boundary of a leased server.
 func (l *loop) unitEnded(s *server) {
 	c := s.client
+	if c.held && !s.sess.Behind() {
+		c.held = false
+		l.run = append(l.run, c)
+		s.canceling = s.canceling && !s.sess.Quiet()
+		return // the lease goes on with what it waits to say
+	}
 	if !s.sess.Quiet() {
 		return
 	}
 	s.canceling = false
-	if c.held {
-		c.held = false
-		l.run = append(l.run, c)
-		return // the lease goes on with what it waits to say
-	}
 	if s.yields && !s.sess.Clean() {
 		l.takeBack(c, slotReclaimed, "")
 		return

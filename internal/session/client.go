@@ -129,7 +129,7 @@ func (c *Client) forgetStatements() {
 
 // restore puts back an entry whose Close was ignored by the server.
 func (c *Client) restore(cs *named) {
-	if _, taken := c.stmts[cs.name]; taken || cs.gone {
+	if _, taken := c.stmts[cs.name]; taken {
 		c.cache.drop(cs.st)
 		return
 	}
@@ -141,9 +141,7 @@ func (c *Client) revoke(cs *named) {
 	if c.stmts[cs.name] == cs {
 		delete(c.stmts, cs.name)
 		c.cache.drop(cs.st)
-		return
 	}
-	cs.gone = true
 }
 
 // swapUnnamed makes st the unnamed statement once p is answered; p keeps what
@@ -208,34 +206,35 @@ func (c *Client) Front(s *Server, m Msg, fx *Effects) Action {
 	case wire.Flush:
 		return pass
 	case wire.FunctionCall:
-		s.ops.push(op{kind: opQuery})
+		s.ops.push(op{kind: opQuery, flags: flagCall})
 		return pass
 	}
 	return c.copying(s, &m)
 }
 
 // unsure tells that what becomes of a message depends on an earlier unit whose
-// answer is still out: had it failed, statements in the books would not exist.
-// Within one unit an error skips the rest, so there is nothing to wait for.
+// answer is still out: had it failed, statements in the books would not exist,
+// and a Parse that is answered from the books might have to fail.
 func (c *Client) unsure(s *Server, kind byte) bool {
 	if c.Mode == Session || s.ops.empty() {
 		return false
 	}
 	switch kind {
-	case wire.Parse, wire.Bind, wire.Describe, wire.Close, wire.Query:
+	case wire.Parse:
+		return !s.copyIn && s.ops.behind()
+	case wire.Bind, wire.Describe, wire.Close, wire.Query:
 	default:
 		return false
 	}
-	last := s.ops.list[len(s.ops.list)-1].kind
-	if last != opSync && last != opQuery {
-		return false
+	if s.ops.open {
+		return false // within one unit an error skips the rest
 	}
 	for _, p := range s.ops.list[s.ops.head:] {
 		if p.cs != nil || p.kind == opParse || p.kind == opClose || p.flags&flagForgets != 0 {
 			return true
 		}
 	}
-	return kind == wire.Parse
+	return false
 }
 
 // unleased answers what needs no server.

@@ -44,9 +44,9 @@ func (c *Client) parse(s *Server, m *Msg, fx *Effects) Action {
 		}
 	}
 	if len(name) == 0 {
-		s.unnamed, s.vague = st, false
+		s.unnamed = st
 		c.Counts.ServerParses++
-		s.ops.push(c.swapUnnamed(st, op{kind: opParse, st: st, off: s.keep(m.Raw, m.Size)}))
+		s.ops.push(c.swapUnnamed(st, op{kind: opParse, flags: flagBare, st: st, off: s.keep(m.Raw, m.Size)}))
 		return pass
 	}
 	return c.parseNamed(s, name, st, fx)
@@ -67,9 +67,7 @@ func (c *Client) unmapped(s *Server, text []byte, fx *Effects) Action {
 func (c *Client) parseNamed(s *Server, name []byte, st *Statement, fx *Effects) Action {
 	if _, taken := c.stmts[string(name)]; taken {
 		// The server looks at the text before it looks at the name.
-		fx.ToServer = wire.AppendParse(fx.ToServer, "", st.Text, stringBytes(st.types))
-		s.ops.push(op{kind: opParse, flags: flagSwallow, off: -1})
-		s.unnamed, s.vague = nil, true
+		s.try(st, op{flags: flagSwallow}, fx)
 		c.cache.drop(st)
 		return s.fail(fx, &wire.Report{Severity: "ERROR", Code: "42P05",
 			Message: `prepared statement "` + string(name) + `" already exists`})
@@ -81,10 +79,7 @@ func (c *Client) parseNamed(s *Server, name []byte, st *Statement, fx *Effects) 
 	c.stmts[cs.name] = cs
 	if s.state == wire.Failed {
 		// Only COMMIT and ROLLBACK may be prepared now: let the server judge.
-		from := len(fx.ToServer)
-		fx.ToServer = wire.AppendParse(fx.ToServer, "", st.Text, stringBytes(st.types))
-		s.ops.push(op{kind: opParse, cs: cs, off: s.keep(fx.ToServer[from:], len(fx.ToServer)-from)})
-		s.unnamed, s.vague = nil, true
+		s.try(st, op{cs: cs}, fx)
 		return drop
 	}
 	if s.table.has(st) {
@@ -93,6 +88,17 @@ func (c *Client) parseNamed(s *Server, name []byte, st *Statement, fx *Effects) 
 	}
 	c.prepare(s, st, op{kind: opParse, st: st, cs: cs, flags: flagAdded}, fx)
 	return drop
+}
+
+// tried is what a statement is called that is prepared only for the answer.
+const tried = "spillway: tried"
+
+// try has the server judge a text and forget it; p takes the answer.
+func (s *Server) try(st *Statement, p op, fx *Effects) {
+	p.kind = opParse
+	s.send(p, fx, func(b []byte) []byte { return wire.AppendParse(b, tried, st.Text, stringBytes(st.types)) })
+	s.send(op{kind: opClose, flags: flagSwallow}, fx,
+		func(b []byte) []byte { return wire.AppendNamed(b, wire.Close, 'S', tried) })
 }
 
 // prepare sends st to the server, whose oldest statement makes room.
@@ -139,7 +145,7 @@ func (c *Client) tooLong(s *Server, m *Msg, fx *Effects) Action {
 	c.setUnnamed(nil)
 	s.unnamed = nil
 	c.taint(s, statement.Opaque)
-	s.ops.push(op{kind: opParse, off: -1})
+	s.ops.push(op{kind: opParse, flags: flagBare, off: -1})
 	return pass
 }
 
@@ -231,20 +237,19 @@ func (c *Client) ensure(s *Server, st *Statement, fx *Effects) {
 
 // ensureUnnamed makes the server's unnamed statement the client's.
 func (c *Client) ensureUnnamed(s *Server, fx *Effects) {
-	if c.unnamed == s.unnamed && !s.vague {
+	if c.unnamed == s.unnamed {
 		return
 	}
-	s.vague = false
 	if c.unnamed == nil { // another client's: it must not be there
 		s.unnamed = nil
-		s.send(op{kind: opClose, flags: flagSwallow}, fx,
+		s.send(op{kind: opClose, flags: flagSwallow | flagBare}, fx,
 			func(b []byte) []byte { return wire.AppendNamed(b, wire.Close, 'S', "") })
 		return
 	}
 	st := c.unnamed
 	s.unnamed = st
 	c.Counts.ServerParses++
-	s.send(op{kind: opParse, st: st, flags: flagSwallow}, fx,
+	s.send(op{kind: opParse, st: st, flags: flagSwallow | flagBare}, fx,
 		func(b []byte) []byte { return wire.AppendParse(b, "", st.Text, stringBytes(st.types)) })
 }
 
@@ -285,8 +290,8 @@ func (c *Client) close(s *Server, m *Msg, fx *Effects) Action {
 		return act
 	}
 	if what == 'S' && len(name) == 0 {
-		s.unnamed, s.vague = nil, false
-		return s.extended(c.swapUnnamed(nil, op{kind: opClose}), m)
+		s.unnamed = nil
+		return s.extended(c.swapUnnamed(nil, op{kind: opClose, flags: flagBare}), m)
 	}
 	if what != 'S' {
 		return s.extended(op{kind: opClose}, m)

@@ -28,6 +28,8 @@ const (
 	flagQuiet                      // a SELECT of ours stands behind the client's statement: its answer is hidden
 	flagForgets                    // it may deallocate every statement
 	flagUnnamed                    // it changes the client's unnamed statement, which was prev
+	flagBare                       // it makes st the server's unnamed statement; a Query always makes it none
+	flagCall                       // a FunctionCall, which leaves the unnamed statement alone
 )
 
 // op is one reply a server owes.
@@ -54,6 +56,16 @@ type ops struct {
 
 func (o *ops) empty() bool { return o.head == len(o.list) }
 func (o *ops) first() *op  { return &o.list[o.head] }
+
+// behind tells that a whole unit is still to be answered.
+func (o *ops) behind() bool {
+	for i := o.head; i < len(o.list); i++ {
+		if k := o.list[i].kind; k == opQuery || k == opSync {
+			return true
+		}
+	}
+	return false
+}
 
 func (o *ops) pop() {
 	o.list[o.head] = op{}

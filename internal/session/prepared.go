@@ -72,7 +72,6 @@ func (k *Cache) drop(st *Statement) {
 type named struct {
 	name string
 	st   *Statement
-	gone bool // its Parse was undone while its Close was on the way
 }
 
 // Text is the statement behind a name the client gave, "" being the unnamed

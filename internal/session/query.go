@@ -94,7 +94,7 @@ func quoteReset(name string) string {
 }
 
 func (c *Client) startQuery(s *Server) {
-	s.unnamed, s.vague = nil, false // a simple query drops the unnamed statement
+	s.unnamed = nil // a simple query drops the unnamed statement
 	s.ops.push(c.swapUnnamed(nil, op{kind: opQuery}))
 }
 
@@ -174,7 +174,7 @@ func (c *Client) follows(s *Server, e statement.Effect, text []byte) bool {
 		return false
 	}
 	if set.Reset && strings.EqualFold(set.Name, "all") {
-		s.forgot, s.ask = true, len(c.Rules.Track) > 0
+		s.forgot, s.ask = forgetsNow, len(c.Rules.Track) > 0
 		return true
 	}
 	if Reported(set.Name) && s.Settings.Get(set.Name) != "" {
@@ -195,7 +195,7 @@ func (c *Client) refuse(s *Server, fx *Effects, extended bool, rep *wire.Report)
 	}
 	// The server must fail as well: its transaction fares as it would directly.
 	fx.ToServer = wire.AppendQuery(fx.ToServer, "spillway: refused")
-	s.unnamed, s.vague = nil, false
+	s.unnamed = nil
 	s.ops.push(c.swapUnnamed(nil, op{kind: opQuery, rep: rep}))
 	return drop
 }

@@ -30,7 +30,8 @@ type Server struct {
 	ops      ops
 	table    table
 	cache    *Cache
-	unnamed  *Statement // what Parse "" last made there
+	unnamed  *Statement // what Parse "" last made there, once all is answered
+	settled  *Statement // the same, by what is answered
 	bound    *Statement // what was bound last; nil after a simple query
 	owner    *Client    // the client that has the lease; nil while idle or orphaned
 	unit     []byte     // the unit's messages as sent, for healing 0A000
@@ -38,7 +39,6 @@ type Server struct {
 	state    byte       // transaction state of the last ReadyForQuery
 	escapes  bool       // standard_conforming_strings is off
 	foreign  bool       // client_encoding is one whose texts cannot be read byte by byte
-	vague    bool       // which unnamed statement the server has is not known
 	sticky   bool       // state was left that no reset undoes
 	dirty    bool       // state may be left that settings do not show
 	skipping bool       // an error was seen; the server ignores all until Sync
@@ -46,16 +46,26 @@ type Server struct {
 	asking   bool
 	cleaning bool // the setup under way resets what may be left
 	ask      bool // a followed setting may have changed: ask before release
-	forgot   bool // RESET ALL or DISCARD ALL was seen
+	forgot   forgetting
 	answered bool // something of this unit reached the client: no healing
 	heals    uint8
-	extra    string // settings being gathered by an ask
+	extra    string   // settings being gathered by an ask
+	fresh    Settings // what was reported when RESET ALL or DISCARD ALL had been done
 
 	// Failure is the error of a failed setup. Owned by the server until the next one.
 	Failure wire.Report
 	// LastCode is the SQLSTATE of the last error.
 	LastCode [5]byte
 }
+
+// forgetting is where RESET ALL or DISCARD ALL of a client stands: what the
+// client sets after it holds, what it had set before does not.
+type forgetting uint8
+
+const (
+	forgetsNow  forgetting = iota + 1 // asked for, or done in the unit under way
+	forgetsDone                       // Server.fresh tells what it left
+)
 
 // NewServer returns a server as it is after login with these settings.
 func NewServer(cache *Cache, s Settings) *Server {
@@ -85,6 +95,10 @@ func (s *Server) Quiet() bool {
 	return s.ops.empty() && !s.ops.open && !s.copyIn && !s.skipping
 }
 
+// Behind tells that whole units are still to be answered: what Front held may
+// go on once they are.
+func (s *Server) Behind() bool { return s.ops.behind() }
+
 // Copying tells that COPY data is streaming to or from the server.
 func (s *Server) Copying() bool { return s.copyIn }
 
@@ -98,7 +112,7 @@ func (s *Server) Forget() {
 		s.cache.drop(st)
 	}
 	clear(s.table.at)
-	s.unnamed = nil
+	s.unnamed, s.settled = nil, nil
 	for !s.ops.empty() {
 		s.ops.pop()
 	}
@@ -251,6 +265,9 @@ func (s *Server) exactly(kind opKind, forward bool, fx *Effects) (bool, Event) {
 	} else if p.flags&flagUnnamed != 0 {
 		s.cache.drop(p.prev)
 	}
+	if p := s.ops.first(); p.flags&flagBare != 0 {
+		s.settled = p.st
+	}
 	s.answered = s.answered || kind == opBind
 	s.ops.pop()
 	s.emit(fx)
@@ -269,8 +286,14 @@ func (s *Server) ready(body []byte, forward bool, fx *Effects) (bool, Event) {
 	if p.flags&flagUnnamed != 0 {
 		s.cache.drop(p.prev)
 	}
+	if p.kind == opQuery && p.flags&flagCall == 0 {
+		s.settled = nil
+	}
 	s.skipping, s.copyIn = false, false
 	s.state = body[0]
+	if s.forgot == forgetsNow && p.flags&flagSwallow == 0 {
+		s.forgot, s.fresh = forgetsDone, s.Settings
+	}
 	ev := EventOwn
 	switch {
 	case p.flags&flagAsk != 0:
@@ -343,37 +366,41 @@ func (s *Server) renamed(p *op, body []byte, fx *Effects) bool {
 	return false
 }
 
-// skip undoes everything up to the next Sync.
+// skip undoes everything up to the next Sync, the last first. The first is the
+// one that failed.
 func (s *Server) skip() {
-	s.vague = true // what of Parse "" and Close "" was ignored is not worth following
-	first, restored := true, false
-	for ; !s.ops.empty(); first = false {
-		if s.ops.first().kind == opSync {
-			return
+	skipped := s.ops.list[s.ops.head:]
+	for i := range skipped {
+		if skipped[i].kind == opSync {
+			skipped = skipped[:i]
+			break
 		}
-		p := *s.ops.first()
-		s.ops.pop()
-		s.undo(&p)
-		if p.flags&flagUnnamed == 0 {
-			continue
-		}
-		// The first that was ignored tells what still holds; the one that failed
-		// has dropped it.
-		if !restored && s.owner != nil {
-			if first && p.kind == opParse {
-				s.owner.setUnnamed(nil)
-			} else {
-				s.owner.setUnnamed(p.prev)
-				p.prev = nil
-			}
-		}
-		restored = true
-		s.cache.drop(p.prev)
 	}
-	s.skipping = true
+	s.skipping = s.ops.head+len(skipped) == len(s.ops.list)
+	if len(skipped) > 0 && skipped[0].kind == opParse && skipped[0].flags&flagBare != 0 {
+		s.settled = nil // a Parse that fails has dropped the one before it
+	}
+	for i := len(skipped) - 1; i >= 0; i-- {
+		s.undo(&skipped[i], i == 0)
+	}
+	for range skipped {
+		s.ops.pop()
+	}
+	s.unnamed = s.settled
+	for i := s.ops.head; i < len(s.ops.list); i++ {
+		switch p := &s.ops.list[i]; {
+		case p.flags&flagBare != 0:
+			s.unnamed = p.st
+		case p.kind == opQuery && p.flags&flagCall == 0:
+			s.unnamed = nil
+		}
+	}
 }
 
-func (s *Server) undo(p *op) {
+func (s *Server) undo(p *op, failed bool) {
+	if p.flags&flagUnnamed != 0 {
+		s.undoUnnamed(p, failed && p.kind == opParse)
+	}
 	if p.st != nil {
 		switch {
 		case p.flags&flagAdded != 0:
@@ -383,8 +410,6 @@ func (s *Server) undo(p *op) {
 			}
 		case p.flags&flagDropped != 0:
 			s.table.add(p.st) // its Close was ignored; the reference is still held
-		case p.kind == opParse:
-			s.unnamed, s.vague = nil, true
 		}
 	}
 	if p.cs == nil {
@@ -399,6 +424,21 @@ func (s *Server) undo(p *op) {
 	} else if s.owner != nil {
 		s.owner.revoke(p.cs)
 	}
+}
+
+// undoUnnamed gives the client back the unnamed statement it had before p, or
+// none when p has dropped it.
+func (s *Server) undoUnnamed(p *op, dropped bool) {
+	switch {
+	case s.owner == nil:
+		s.cache.drop(p.prev)
+	case dropped:
+		s.cache.drop(p.prev)
+		s.owner.setUnnamed(nil)
+	default:
+		s.owner.setUnnamed(p.prev)
+	}
+	p.prev = nil
 }
 
 // copyStarts: while it reads COPY data the server ignores Sync, so those sent
@@ -448,7 +488,7 @@ func (s *Server) parameter(body []byte) {
 func (s *Server) discarded(tag []byte) {
 	switch string(tag) {
 	case "DISCARD ALL\x00":
-		s.forgot, s.dirty, s.ask = true, false, false
+		s.forgot, s.dirty, s.ask = forgetsNow, false, false
 		s.Settings, s.extra = s.Settings.withExtras(""), ""
 		if s.owner != nil {
 			s.owner.pinned = 0

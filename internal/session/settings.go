@@ -102,6 +102,24 @@ func (s Settings) withExtras(extra string) Settings {
 	return Settings{unique.Make(v)}
 }
 
+// changedSince returns base with what differs between then and s.
+func (s Settings) changedSince(then, base Settings) Settings {
+	if s == then {
+		return base
+	}
+	v, old, merged := s.values(), then.values(), base.values()
+	for i := range v.slots {
+		if v.slots[i] != old.slots[i] {
+			merged.slots[i] = v.slots[i]
+		}
+	}
+	out := Settings{unique.Make(merged)}
+	for _, p := range pairs(v.extra) {
+		out = out.WithExtra(p[0], p[1])
+	}
+	return out
+}
+
 func pairs(extra string) [][2]string {
 	var list [][2]string
 	for extra != "" {

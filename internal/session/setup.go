@@ -18,7 +18,7 @@ const resetState = "SET SESSION AUTHORIZATION DEFAULT;RESET ALL;UNLISTEN *;CLOSE
 func (s *Server) Attach(c *Client, fx *Effects) (ready bool) {
 	s.owner = c
 	s.Failure = wire.Report{}
-	s.forgot = false // our own DISCARD ALL is nobody's wish
+	s.forgot = 0 // our own DISCARD ALL is nobody's wish
 	s.cleaning = false
 	if c.Mode == Session {
 		return true
@@ -85,11 +85,15 @@ func (s *Server) Settle(fx *Effects) (done bool) {
 	if c == nil {
 		return true
 	}
-	if s.forgot {
-		c.Settings, s.forgot = c.Startup, false
-	} else {
+	switch s.forgot {
+	case 0:
 		c.Settings = s.Settings
+	case forgetsDone:
+		c.Settings = s.Settings.changedSince(s.fresh, c.Startup)
+	default:
+		c.Settings = c.Startup
 	}
+	s.forgot = 0
 	return true
 }
 
@@ -136,7 +140,7 @@ func (s *Server) Abandon(fx *Effects) {
 	if c := s.owner; c != nil && (c.pinned != 0 || s.ask) {
 		s.dirty = true
 	}
-	s.owner, s.dirtyBy, s.ask, s.forgot = nil, nil, false, false
+	s.owner, s.dirtyBy, s.ask, s.forgot = nil, nil, false, 0
 	if s.copyIn {
 		fx.ToServer = append(fx.ToServer, wire.CopyFail, 0, 0, 0, 5, 0)
 		s.copyIn = false

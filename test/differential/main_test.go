@@ -172,10 +172,7 @@ func TestGeneratedScriptsSayTheSame(t *testing.T) {
 	s := fixtured(t)
 	seed := seedOf(t)
 	const rounds = 20
-	// In transaction mode about one generated script in ten still differs, in
-	// which error a pipeline of failing messages reports first. SPILLWAY_KINDS=
-	// spillway/transaction plays them.
-	for _, k := range pgtest.Kinds(t, "session") {
+	for _, k := range pgtest.Kinds(t, "session", "transaction") {
 		t.Run(strings.ReplaceAll(k.String(), "/", " "), func(t *testing.T) {
 			p := pooled(t, k, s)
 			for round := range rounds {

@@ -153,7 +153,7 @@ func firstDifference(direct, pooled []string) string {
 	for at < n && direct[at] == pooled[at] {
 		at++
 	}
-	if at == len(direct) && at == len(pooled) {
+	if at == len(direct) && at == len(pooled) || unprepared(pooled, at) {
 		return ""
 	}
 	var b strings.Builder
@@ -170,4 +170,20 @@ func firstDifference(direct, pooled []string) string {
 		}
 	}
 	return b.String()
+}
+
+// unprepared tells the one difference that transaction mode cannot help: in a
+// transaction that has failed, a statement prepared on another server cannot be
+// prepared on this one any more, so that its Bind and Describe get 25P02 where
+// PostgreSQL would say a little more. Nothing behind it is compared.
+func unprepared(pooled []string, at int) bool {
+	if at >= len(pooled) || !strings.HasPrefix(pooled[at], `< ErrorResponse C="25P02"`) {
+		return false
+	}
+	for i := at - 1; i >= 0; i-- {
+		if state, ok := strings.CutPrefix(pooled[i], "< ReadyForQuery "); ok {
+			return state == "E"
+		}
+	}
+	return false
 }

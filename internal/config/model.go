@@ -16,6 +16,7 @@ type Config struct {
 	ReusePort              bool
 	Backlog                int
 	Admin                  string
+	AdminNames             []string
 	DataDir                string
 	Driver                 string
 	Loops                  int // 0 = auto
@@ -35,6 +36,8 @@ type Config struct {
 	Peers     map[string]*Peer
 	Runbook   map[string]*Command
 	Automatic map[string]*Automatic
+	Notify    map[string]*Channel
+	Alarms    map[string]*AlarmSource
 	Operators []string
 
 	Auth     Auth

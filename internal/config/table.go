@@ -41,6 +41,10 @@ func table() []key {
 			"Commands of yours that `spillway run` starts, with who and why in the record.", commandKeys()),
 		named("automatic", func(c *Config) *map[string]*Automatic { return &c.Automatic },
 			"Actions that findings bring about. Without a rule here nothing acts by itself.", automaticKeys()),
+		named("notify", func(c *Config) *map[string]*Channel { return &c.Notify },
+			"Who is told of findings, and how. Sent in the background, in order, tried again until taken; `spillway notify test NAME` sends a test.", channelKeys()),
+		named("alarms", func(c *Config) *map[string]*AlarmSource { return &c.Alarms },
+			"Monitors that may tell Spillway of alarms: each posts to /api/v1/alarms/NAME of the admin address.", alarmSourceKeys()),
 	)
 }
 
@@ -58,6 +62,8 @@ func topKeys() []key {
 			"Connections the kernel keeps waiting to be accepted.", atLeast(1), onRestart()),
 		scalar("admin", func(c *Config) *string { return &c.Admin }, "127.0.0.1:6433", "",
 			`Address of the API, the page, /metrics, /livez and /readyz; "" for none.`, onRestart()),
+		scalar("admin_names", func(c *Config) *[]string { return &c.AdminNames }, "[]", "",
+			"Host names by which the admin address may be asked, besides localhost and addresses; any other name is refused.", onRestart(), suggest("[spillway.example.com]")),
 		scalar("data_dir", func(c *Config) *string { return &c.DataDir }, "/var/lib/spillway", "",
 			"Folder of the log and of what must outlive a restart.", onRestart()),
 		scalar("driver", func(c *Config) *string { return &c.Driver }, "auto", "",

@@ -41,6 +41,7 @@ func house() map[string]room {
 		// control
 		"web":        {ours: []string{"proxy"}, others: []string{"github.com/prometheus/"}},
 		"act":        {},
+		"notify":     {},
 		"sweep":      {ours: []string{"sweep/when"}, others: []string{"github.com/jackc/pgx/", "golang.org/x/sys"}},
 		"job":        {others: []string{"github.com/jackc/pgx/"}},
 		"sweep/when": {others: []string{"github.com/adhocore/gronx"}},
@@ -48,7 +49,7 @@ func house() map[string]room {
 		"config":       {ours: append([]string{"config/fault", "sweep/when"}, hot...), others: []string{"github.com/goccy/go-yaml"}},
 		"config/fault": {},
 		"node": {
-			ours:   append([]string{"config", "config/fault", "console", "act", "job", "sweep", "sweep/when", "web"}, hot...),
+			ours:   append([]string{"config", "config/fault", "console", "act", "job", "notify", "sweep", "sweep/when", "web"}, hot...),
 			others: []string{"github.com/jackc/pgx/", "github.com/coreos/go-systemd/", "github.com/prometheus/client_golang/prometheus", "github.com/lmittmann/tint", "golang.org/x/sys"},
 		},
 		// tests only; production importing them fails below, as no entry lists them

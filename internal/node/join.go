@@ -51,6 +51,7 @@ func joiners() []func(*seam) (joint, error) {
 		joinSweep,
 		joinJob,
 		joinAct,
+		joinNotify,
 	}
 }
 

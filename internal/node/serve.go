@@ -175,7 +175,7 @@ func webConfig(o ServeOptions, c *config.Config, control webControl, hot *hotpat
 		letThrough(filepath.Dir(socket), log)
 	}
 	return web.Config{
-		Listen: c.Admin, ReusePort: c.ReusePort, Socket: socket,
+		Listen: c.Admin, ReusePort: c.ReusePort, Names: c.AdminNames, Socket: socket,
 		Facts: hot, Verbs: hot, Health: control, Control: control,
 		Grants: grantsOf(c, log.Warn), Build: web.Build(o.Build), Log: log,
 	}

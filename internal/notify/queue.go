@@ -238,6 +238,8 @@ func (q *queue) release(key string) {
 func (q *queue) pop(t *thread) queued {
 	first := t.Pending[0]
 	t.Pending, t.busy = t.Pending[1:], false
+	q.turns++
+	t.turn = q.turns // others have waited for longer now
 	return first
 }
 

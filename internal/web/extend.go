@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -79,6 +80,9 @@ type Route struct {
 	// Public routes do not ask for a role: Answer verifies the sender itself
 	// (a signature, a token of its own).
 	Public bool
+	// Admit, where it is set, is asked before the body is read: a stranger's body
+	// is not worth the memory. An error is answered as one of Answer's.
+	Admit func(a *Ask) error
 	// OwnScope: Answer looks at the caller's scope itself. Otherwise the scope of
 	// who acts must cover the path below /api/v1/.
 	OwnScope bool
@@ -109,6 +113,23 @@ func (s *Server) extend(mux *http.ServeMux) {
 	}
 }
 
+// public reports whether a request is for a public route.
+func (s *Server) public(mux *http.ServeMux) func(*http.Request) bool {
+	patterns := map[string]bool{}
+	for _, route := range s.config.Routes {
+		if route.Public {
+			patterns[route.Method+" /api/v1/"+route.Path] = true
+		}
+	}
+	return func(r *http.Request) bool {
+		if len(patterns) == 0 {
+			return false
+		}
+		_, pattern := mux.Handler(r)
+		return patterns[pattern]
+	}
+}
+
 func (s *Server) answer(route Route) http.HandlerFunc {
 	if route.MaxBody == 0 {
 		route.MaxBody = maxBody
@@ -132,24 +153,50 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 				return
 			}
 		}
+		ask := &Ask{caller, r.URL.Query(), r.Header, nil, r}
+		if route.Admit != nil {
+			if err := route.Admit(ask); err != nil {
+				writeAnswer(w, nil, err)
+				return
+			}
+		}
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(readTimeout))
 		_ = control.SetWriteDeadline(time.Now().Add(route.Wait + writeTimeout))
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, route.MaxBody))
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			refuse(w, http.StatusRequestEntityTooLarge, "the body is too large", "")
+		body, refusal := readBody(w, r, route.MaxBody)
+		if refusal != nil {
+			s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
+			refusal.write(w)
 			return
 		}
-		if err != nil {
-			refuse(w, http.StatusBadRequest, "the body cannot be read", "")
-			return
-		}
+		ask.Body = body
 		ctx, cancel := context.WithTimeout(r.Context(), route.Wait)
 		defer cancel()
-		value, err := route.Answer(ctx, &Ask{caller, r.URL.Query(), r.Header, body, r})
+		value, err := route.Answer(ctx, ask)
 		writeAnswer(w, value, err)
 	}
+}
+
+// readBody reads a body of at most limit bytes, within the time that is set.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *problem) {
+	tooLong := &problem{http.StatusRequestEntityTooLarge, "the body is too large", fmt.Sprintf("It may have %d bytes.", limit)}
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close") // the rest is not read
+		return nil, tooLong
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, tooLong
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close")
+		return nil, &problem{http.StatusRequestTimeout, "the body did not come in time", ""}
+	case err != nil:
+		w.Header().Set("Connection", "close")
+		return nil, &problem{http.StatusBadRequest, "the body cannot be read", ""}
+	}
+	return body, nil
 }
 
 func writeAnswer(w http.ResponseWriter, value any, err error) {

@@ -34,7 +34,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /style.css", style)
 	mux.HandleFunc("/", unknown)
-	return s.guard.host(s.guard.door(secured(mux))), nil
+	return s.guard.host(s.guard.door(secured(mux), s.public(mux))), nil
 }
 
 // metrics is the /metrics handler over a registry of its own.

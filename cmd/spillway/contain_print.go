@@ -48,7 +48,7 @@ func printAction(out io.Writer, a *node.Action, at time.Time, asJSON bool) error
 
 // actionLine is an action in one line.
 func actionLine(a *node.Action, at time.Time) string {
-	parts := []string{fmt.Sprintf("%s %s", a.Order.Kind, a.Order.Subject())}
+	parts := []string{fmt.Sprintf("%s %s", a.Order.Kind, a.Subject)}
 	switch a.State {
 	case node.ActPreviewed:
 		parts[0] += " (dry run: nothing was done)"

@@ -54,10 +54,27 @@ func (c *Caller) authorise(o *Order, rules *Rules) error {
 	if need := rules.needs(o); c.Role < need {
 		return &Refusal{Forbidden, fmt.Sprintf("%s needs the role %s, and %s has %s", o.Kind, need, c.Who, c.Role), ""}
 	}
+	if o.Kind == Undo {
+		return nil // see authoriseUndo
+	}
+	return c.covers(o)
+}
+
+// covers refuses what is not in the caller's scope.
+func (c *Caller) covers(o *Order) error {
 	if !inScope(c.Scope, string(o.Kind), o.Subject()) {
 		return &Refusal{Forbidden, fmt.Sprintf("%s %s is not in the scope of %s", o.Kind, o.Subject(), c.Who), ""}
 	}
 	return nil
+}
+
+// authoriseUndo: who may not bring an action about may not end it either.
+func (r *Room) authoriseUndo(c *Caller, o *Order) error {
+	old, err := r.Get(o.Action)
+	if err != nil {
+		return err
+	}
+	return c.covers(&old.Order)
 }
 
 func inScope(scope []string, kind, subject string) bool {

@@ -63,11 +63,13 @@ func (r *Room) carryOut(ctx context.Context, a *Action, rules *Rules) (Action, e
 	a.Observed = body.Observed
 	r.remember(a)
 	if err != nil {
+		r.count(a.Order.Kind, "failed")
 		r.note("action.failed", body)
 		return *a, fmt.Errorf("%s: %w", a.Order.Kind, err)
 	}
+	r.count(a.Order.Kind, "applied")
 	r.note("action.applied", body)
-	r.Log.Info("action", "id", a.ID, "action", a.Order.Kind, "subject", a.Order.Subject(), "by", a.Who, "why", a.Order.Reason, "hits", len(a.Hits))
+	r.Log.Info("action", "id", a.ID, "action", a.Order.Kind, "subject", a.Subject, "by", a.Who, "why", a.Order.Reason, "hits", len(a.Hits))
 	return *a, nil
 }
 

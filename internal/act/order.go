@@ -27,6 +27,10 @@ const (
 	Undo      Kind = "undo"      // end what another action made stand
 )
 
+func kinds() []Kind {
+	return []Kind{Pause, Resume, Limit, Kill, Ban, Unban, Terminate, Run, Undo}
+}
+
 // stands tells kinds whose effect lasts until it expires or is undone.
 func (k Kind) stands() bool { return k == Pause || k == Limit || k == Ban }
 
@@ -184,6 +188,37 @@ func (o *Order) Subject() string {
 		return o.Command
 	}
 	return o.Action
+}
+
+// Names says in a few words what the order acts on, for people.
+func (o *Order) Names() string {
+	switch o.Kind {
+	case Kill, Terminate:
+		return o.Select.text()
+	case Limit:
+		return fmt.Sprintf("%s to %d", o.Workload, o.Limit)
+	}
+	return o.Subject()
+}
+
+func (s *Selection) text() string {
+	var parts []string
+	for _, one := range [][2]string{{"workload", s.Workload}, {"user", s.User}, {"database", s.Database}, {"application", s.Application},
+		{"state", s.State}, {"fingerprint", s.Fingerprint}} {
+		if one[1] != "" {
+			parts = append(parts, one[0]+"="+one[1])
+		}
+	}
+	if s.OlderThan > 0 {
+		parts = append(parts, "older="+time.Duration(s.OlderThan).String())
+	}
+	if len(s.PIDs) > 0 {
+		parts = append(parts, fmt.Sprintf("pid=%d", s.PIDs[0]))
+	}
+	if len(s.PIDs) > 1 {
+		parts[len(parts)-1] += fmt.Sprintf(" and %d more", len(s.PIDs)-1)
+	}
+	return strings.Join(parts, " ")
 }
 
 // Selection says which holders are meant: all that is given must fit.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,13 +56,36 @@ type Room struct {
 	actions  []*Action            // guarded by mu; oldest first
 	keys     map[string]*Action   // guarded by mu; by idempotency key
 	lastAuto map[string]time.Time // guarded by mu; by rule
+	counts   map[Count]uint64     // guarded by mu
+}
+
+// Count is what actions are counted by.
+type Count struct {
+	Kind   Kind
+	Result string // applied, failed, refused
+}
+
+// Counts are the actions since the start; the caller owns what it gets.
+func (r *Room) Counts() map[Count]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.counts)
+}
+
+func (r *Room) count(k Kind, result string) {
+	if !slices.Contains(kinds(), k) {
+		k = "unknown" // it is the caller's text
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[Count{k, result}]++
 }
 
 // New makes a room with what the file keeps. A file that cannot be read is told
 // in the log: it must not keep the node from starting.
 func New(c Config) *Room {
 	r := &Room{Config: c, slots: make(chan struct{}, maxUnderway), wake: make(chan struct{}, 1),
-		keys: map[string]*Action{}, lastAuto: map[string]time.Time{}}
+		keys: map[string]*Action{}, lastAuto: map[string]time.Time{}, counts: map[Count]uint64{}}
 	r.life, r.stop = context.WithCancel(context.Background())
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
@@ -142,7 +166,8 @@ func (r *Room) Do(ctx context.Context, who Caller, o Order) (Action, error) {
 	a, err := r.do(ctx, who, o)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		r.Log.Warn("action refused", "action", o.Kind, "subject", o.Subject(), "by", who.Who, "reason", refusal.Text)
+		r.Log.Warn("action refused", "action", o.Kind, "subject", o.Names(), "by", who.Who, "reason", refusal.Text)
+		r.count(o.Kind, "refused")
 		r.note("action.refused", map[string]any{"order": o, "who": who.Who, "reason": refusal.Text})
 	}
 	return a, err
@@ -156,6 +181,11 @@ func (r *Room) do(ctx context.Context, who Caller, o Order) (Action, error) {
 	if err := who.authorise(&o, rules); err != nil {
 		return Action{}, err
 	}
+	if o.Kind == Undo {
+		if err := r.authoriseUndo(&who, &o); err != nil {
+			return Action{}, err
+		}
+	}
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -164,7 +194,7 @@ func (r *Room) do(ctx context.Context, who Caller, o Order) (Action, error) {
 	}
 	r.running.Add(1)
 	defer r.running.Done()
-	a := &Action{ID: newID(), Order: o, Subject: o.Subject(), Who: who.Who, At: time.Now().Round(0), State: Underway}
+	a := &Action{ID: newID(), Order: o, Subject: o.Names(), Who: who.Who, At: time.Now().Round(0), State: Underway}
 	if before, err := r.claim(a); before != nil || err != nil {
 		return deref(before), err
 	}

@@ -51,7 +51,7 @@ func consoleOrder(o *console.Order) act.Order {
 }
 
 func deedOf(a *act.Action) console.Deed {
-	d := console.Deed{ID: a.ID, Action: string(a.Order.Kind), Subject: a.Order.Subject(), State: string(a.State), Who: a.Who, Reason: a.Order.Reason,
+	d := console.Deed{ID: a.ID, Action: string(a.Order.Kind), Subject: a.Subject, State: string(a.State), Who: a.Who, Reason: a.Order.Reason,
 		At: a.At, Until: a.Until, Targets: a.Targets, Guarded: a.Guarded, Error: a.Error, Notes: a.Notes}
 	for i := range a.Hits {
 		h := &a.Hits[i]

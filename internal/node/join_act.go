@@ -39,6 +39,7 @@ func joinAct(s *seam) (joint, error) {
 	return joint{
 		services: []service{{"actions", desk.room.Start, desk.room.Stop}},
 		routes:   desk.routes(),
+		metrics:  actMetrics(desk),
 	}, nil
 }
 

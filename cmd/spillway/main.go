@@ -90,6 +90,7 @@ func newRoot() *cobra.Command {
 	for _, a := range actionCommands() {
 		root.AddCommand(newAction(a))
 	}
+	root.AddCommand(newDrill())
 	for _, v := range views() {
 		root.AddCommand(newShow(v))
 	}

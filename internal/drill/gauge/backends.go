@@ -1,0 +1,52 @@
+package gauge
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// backends counts the clients of a postmaster by role, from the titles that
+// PostgreSQL gives its processes ("postgres: api app 127.0.0.1(4711) idle"):
+// that takes no slot, and works while the server answers nobody. Those that are
+// asked for their password are among them, as they hold a slot; those that wait
+// for one ("initializing") are not.
+func backends(postmaster int) map[string]int {
+	counts := map[string]int{}
+	for _, pid := range children(postmaster) {
+		title, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		if err != nil {
+			continue // gone
+		}
+		if role := roleOf(string(title)); role != "" {
+			counts[role]++
+		}
+	}
+	return counts
+}
+
+// children reads the kernel's list of a process's children.
+func children(pid int) []int {
+	id := strconv.Itoa(pid)
+	raw, err := os.ReadFile("/proc/" + id + "/task/" + id + "/children")
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for field := range strings.FieldsSeq(string(raw)) {
+		if n, err := strconv.Atoi(field); err == nil {
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+// roleOf returns whom a process serves, "" for one that serves no client.
+func roleOf(title string) string {
+	rest, titled := strings.CutPrefix(strings.TrimRight(title, "\x00 "), "postgres: ")
+	fields := strings.Fields(rest)
+	if !titled || len(fields) < 4 || fields[3] == "initializing" || !strings.Contains(fields[2], "(") && fields[2] != "[local]" {
+		return ""
+	}
+	return fields[0]
+}

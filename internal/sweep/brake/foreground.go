@@ -78,15 +78,23 @@ func (l *load) judge(f, last Facts, limits Limits, add adder) {
 // no drift of the traffic is mistaken for the sweep's doing.
 type latency struct {
 	bounds             []float64
-	rest, fast, steady []float64 // decayed counts
+	rest, lately       []float64 // at rest, decayed counts
+	fast, steady       []float64 // at work, decayed counts
+	late               [spread]bool
+	looked             int     // at work, so far
+	restLate, restAsks float64 // looks at rest that were late, and all; decayed
 }
 
-// Decay per look, at four a second: rests are remembered for some 20 looks of
-// rest, fast is the last second or so, steady the last four.
 const (
-	restDecay, fastDecay, steadyDecay = 0.97, 0.7, 0.94
+	// Decay per look, at four a second. Rests are remembered for some 30 looks of
+	// rest and, where they are worse, for the last second of it; fast is the last
+	// second or so of work, steady the last four.
+	restDecay, latelyDecay, fastDecay, steadyDecay = 0.97, 0.7, 0.7, 0.94
 	// p99 of fewer transactions than this is one outlier.
 	leastSeen = 100
+	// spread is over how many looks, two seconds of work, slow transactions must
+	// be spread: one stall of a disk makes many of them at once.
+	spread = 8
 )
 
 func (l *latency) judge(f, last Facts, limits Limits, add adder) {
@@ -95,31 +103,84 @@ func (l *latency) judge(f, last Facts, limits Limits, add adder) {
 	}
 	n := len(f.Sight.Counts)
 	if len(l.rest) != n {
-		*l = latency{f.Sight.Bounds, make([]float64, n), make([]float64, n), make([]float64, n)}
+		*l = latency{bounds: f.Sight.Bounds, rest: make([]float64, n), lately: make([]float64, n), fast: make([]float64, n), steady: make([]float64, n)}
 	}
 	if last.Sight == nil || len(last.Sight.Counts) != n {
 		return
 	}
+	seen := make([]float64, n)
 	for i := range n {
-		seen := float64(f.Sight.Counts[i] - min(last.Sight.Counts[i], f.Sight.Counts[i]))
-		if f.Resting {
-			l.rest[i] = l.rest[i]*restDecay + seen
-			continue
-		}
-		l.fast[i] = l.fast[i]*fastDecay + seen
-		l.steady[i] = l.steady[i]*steadyDecay + seen
+		seen[i] = float64(f.Sight.Counts[i] - min(last.Sight.Counts[i], f.Sight.Counts[i]))
 	}
-	rest, ok := quantile(l.bounds, l.rest, 0.99)
-	if !ok || f.Resting {
+	rest, known := l.base()
+	if f.Resting {
+		l.rested(seen, rest, limits, known)
 		return
 	}
-	if now, ok := quantile(l.bounds, l.fast, 0.99); ok && now > 2*(1+limits.P99Rise)*rest+0.002 {
+	decay(l.fast, fastDecay, seen)
+	decay(l.steady, steadyDecay, seen)
+	if !known {
+		return
+	}
+	l.late[l.looked%spread] = late(l.bounds, seen, (1+limits.P99Rise)*rest)
+	l.looked++
+	if now, ok := quantile(l.bounds, l.fast, 0.99); ok && now > 2*(1+limits.P99Rise)*rest+0.002 && l.often(spread/2) {
 		add("p99", Hard, "%s, %s while the sweep rests", millis(now), millis(rest))
 		return
 	}
-	if slow, n := above(l.bounds, l.steady, (1+limits.P99Rise)*rest); n >= leastSeen && slow > chance(n/100) {
+	if slow, n := above(l.bounds, l.steady, (1+limits.P99Rise)*rest); n >= leastSeen && slow > chance(n/100) && l.often(spread) {
 		now, _ := quantile(l.bounds, l.steady, 0.99)
 		add("p99", Soft, "%s, %s while the sweep rests; slower from +%.0f %%", millis(now), millis(rest), 100*limits.P99Rise)
+	}
+}
+
+// base is the p99 at rest: that of the last minutes, or that of the last second
+// of rest if it is worse, for then it is not the sweep that makes it so.
+func (l *latency) base() (float64, bool) {
+	rest, ok := quantile(l.bounds, l.rest, 0.99)
+	if now, known := quantile(l.bounds, l.lately, 0.99); known {
+		rest = max(rest, now)
+	}
+	return rest, ok
+}
+
+// rested takes a look at rest.
+func (l *latency) rested(seen []float64, rest float64, limits Limits, known bool) {
+	decay(l.rest, restDecay, seen)
+	decay(l.lately, latelyDecay, seen)
+	if !known {
+		return
+	}
+	l.restLate, l.restAsks = l.restLate*restDecay, l.restAsks*restDecay+1
+	if late(l.bounds, seen, (1+limits.P99Rise)*rest) {
+		l.restLate++
+	}
+}
+
+// late says whether a look has more slow transactions than are due to it.
+func late(bounds, seen []float64, bound float64) bool {
+	slow, all := above(bounds, seen, bound)
+	return slow > 1.5*all/100+0.5
+}
+
+// often says whether more of the last looks at work were late than chance makes
+// of what is usual at rest.
+func (l *latency) often(looks int) bool {
+	looks = min(looks, l.looked)
+	found := 0
+	for i := l.looked - looks; i < l.looked; i++ {
+		if l.late[i%spread] {
+			found++
+		}
+	}
+	part := (l.restLate + 0.1) / (l.restAsks + 1)
+	due := float64(looks) * part
+	return float64(found) > due+2*math.Sqrt(due*(1-min(part, 1)))+0.5
+}
+
+func decay(counts []float64, by float64, seen []float64) {
+	for i := range counts {
+		counts[i] = counts[i]*by + seen[i]
 	}
 }
 

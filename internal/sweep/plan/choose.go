@@ -155,7 +155,7 @@ func (p *Plan) drop(k *known) Option {
 	case p.Order.KeepIn != "":
 		o.Why = "rows are to be kept, which deletes them one by one"
 	case len(whole) == 0:
-		o.Why = "no partition holds doomed rows only"
+		o.Why = "no partition that this role owns holds doomed rows only"
 	default:
 		o.Possible = true
 		o.Why = fmt.Sprintf("%d of %d partitions hold doomed rows only; the rest is swept row by row", len(whole), len(p.Table.Leaves))
@@ -165,12 +165,12 @@ func (p *Plan) drop(k *known) Option {
 	return o
 }
 
-// whole are the leaves that hold doomed rows only.
+// whole are the leaves that hold doomed rows only and may be dropped.
 func (p *Plan) whole(k *known) map[uint32]bool {
 	found := map[uint32]bool{}
-	for oid := range k.touched {
-		if !k.mixed[oid] {
-			found[oid] = true
+	for i := range p.Table.Leaves {
+		if l := &p.Table.Leaves[i]; l.Owned && k.touched[l.OID] && !k.mixed[l.OID] {
+			found[l.OID] = true
 		}
 	}
 	return found
@@ -190,6 +190,8 @@ func (p *Plan) copy() Option {
 		o.Why = "the table has triggers, which would run for rows that stay"
 	case len(p.Table.Published) > 0:
 		o.Why = "the table is published: subscribers would see it emptied"
+	case !p.Table.Emptied:
+		o.Why = "the role may not TRUNCATE the table and INSERT into it"
 	case p.Doomed.Share < copyOffer:
 		o.Why = fmt.Sprintf("only from %.0f %% doomed on", 100*copyOffer)
 	default:

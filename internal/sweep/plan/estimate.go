@@ -189,3 +189,33 @@ func (p *Plan) correlate(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return nil
 }
+
+// Arrivals is how many rows a second have become doomed since a sweep of the
+// order fixed its cut-off: those that the condition means now and did not then,
+// by a sample. known is false when the condition does not move, or the sample
+// was too small or took too long.
+func Arrivals(ctx context.Context, conn *pgx.Conn, o Order, cutoff time.Time) (perSecond float64, known bool, err error) {
+	if _, err := conn.Exec(ctx, bounds); err != nil {
+		return 0, false, fmt.Errorf("measure arrivals: %w", err)
+	}
+	t, err := target.Inspect(ctx, conn, o.Table)
+	if err != nil {
+		return 0, false, err
+	}
+	c, err := target.Read(ctx, conn, t, o.Where)
+	if err != nil || !c.Moves || !c.Cutoff.After(cutoff) {
+		return 0, false, err
+	}
+	p := &Plan{Table: t}
+	part := min(float64(samplePages)/float64(max(p.pages(), 1)), 1)
+	var all, fresh float64
+	err = conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*)::float8, (count(*) FILTER (WHERE %s AND (%s) IS NOT TRUE))::float8 FROM %s AS %s TABLESAMPLE SYSTEM (%g)",
+		c.At(c.Cutoff), c.At(cutoff), t.Ident(), target.Quote(t.Name), 100*part)).Scan(&all, &fresh)
+	switch {
+	case target.Code(err) == "57014":
+		return 0, false, nil
+	case err != nil:
+		return 0, false, fmt.Errorf("measure arrivals: %w", err)
+	}
+	return fresh / part / c.Cutoff.Sub(cutoff).Seconds(), part == 1 || all >= 1000, nil
+}

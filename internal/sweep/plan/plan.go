@@ -89,15 +89,20 @@ type Plan struct {
 // planWithin bounds each statement of a plan.
 const planWithin = 5 * time.Second
 
+// bounds sets that on a session.
+var bounds = fmt.Sprintf("SELECT set_config('statement_timeout', '%d', false), set_config('lock_timeout', '2000', false)", planWithin.Milliseconds())
+
 // Make plans. A *target.Refusal says why not, and how to mend it; nothing has
 // changed in either case.
 func Make(ctx context.Context, conn *pgx.Conn, o Order) (*Plan, error) {
 	if o.Strategy == "" {
 		o.Strategy = Auto
 	}
-	bound := fmt.Sprintf("SELECT set_config('statement_timeout', '%d', false), set_config('lock_timeout', '2000', false)", planWithin.Milliseconds())
-	if _, err := conn.Exec(ctx, bound); err != nil {
+	if _, err := conn.Exec(ctx, bounds); err != nil {
 		return nil, fmt.Errorf("plan sweep: %w", err)
+	}
+	if err := target.Direct(ctx, conn); err != nil {
+		return nil, err
 	}
 	t, err := target.Inspect(ctx, conn, o.Table)
 	if err != nil {

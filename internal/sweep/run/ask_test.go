@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"spillway/internal/pgtest"
 	"spillway/internal/sweep/plan"
@@ -157,5 +158,31 @@ func TestRewrittenMeanwhile(t *testing.T) {
 	}
 	if left := survivors(t, s, "true"); left != want {
 		t.Errorf("survivors %s, want %s", left, want)
+	}
+}
+
+// TestHours: outside its window a sweep waits, and says when it opens; after its
+// deadline it pauses, to be taken up again.
+func TestHours(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{})
+	seed(t, s, 20_000, 96)
+	now := time.Now().UTC()
+	shut := now.Add(2*time.Hour).Format("15:04") + "-" + now.Add(3*time.Hour).Format("15:04")
+	c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Window: shut})
+	a := launch(t, c, id)
+	a.until("it waits", func(p Progress) bool { return strings.Contains(p.Brake, "window: opens at "+shut[:5]+" UTC") })
+	a.stands(s, id)
+	conn := pgtest.Connect(t, s.URL(pgtest.Login{}))
+	if _, err := Ask(t.Context(), conn, id, WantCancel); err != nil {
+		t.Fatal(err)
+	}
+	<-a.done
+	if a.err != nil || a.got.Phase != Cancelled || a.got.Deleted != 0 {
+		t.Errorf("%+v, %v", a.got, a.err)
+	}
+	c, id = begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Deadline: time.Second, Rate: 5000})
+	got, err := Run(t.Context(), c, id)
+	if err != nil || got.Phase != Paused || !strings.Contains(got.Reason, "deadline of 1s") || got.Deleted == 0 || got.Deleted > 15_000 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,23 +19,33 @@ type keepFile struct {
 	size int64
 }
 
-func checkKeepFile(path string) error {
+// checkKeepFile makes the file; made says that it was not there before.
+func checkKeepFile(path string) (made bool, err error) {
 	if !filepath.IsAbs(path) {
-		return &target.Refusal{What: fmt.Sprintf("the path %s is not absolute", path), Mend: "a resumed sweep may run from another folder: give the whole path"}
+		return false, &target.Refusal{What: fmt.Sprintf("the path %s is not absolute", path), Mend: "a resumed sweep may run from another folder: give the whole path"}
 	}
-	if st, err := os.Stat(path); err == nil && st.Size() > 0 {
-		return &target.Refusal{What: fmt.Sprintf("file %s is there and not empty", path), Mend: "give another name"}
+	st, err := os.Stat(path)
+	if err == nil && (st.Size() > 0 || !st.Mode().IsRegular()) {
+		return false, &target.Refusal{What: fmt.Sprintf("%s is there and no empty file", path), Mend: "give another name"}
 	}
+	made = errors.Is(err, fs.ErrNotExist)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return &target.Refusal{What: fmt.Sprintf("file %s cannot be written: %v", path, errors.Unwrap(err))}
+		return false, &target.Refusal{What: fmt.Sprintf("file %s cannot be written: %v", path, errors.Unwrap(err))}
 	}
-	return f.Close()
+	return made, f.Close()
 }
 
 // openKeep opens the file and cuts off what no committed batch wrote.
 func openKeep(path string, size int64) (*keepFile, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	flags := os.O_WRONLY
+	if size == 0 {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("file %s with the %d bytes kept so far is not on this machine; resume the sweep where it is", path, size)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open file to keep rows in: %w", err)
 	}
@@ -46,11 +57,24 @@ func openKeep(path string, size int64) (*keepFile, error) {
 	if err == nil {
 		err = k.cut(size)
 	}
+	if err == nil {
+		err = settle(filepath.Dir(path))
+	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open file %s to keep rows in: %w", path, err)
 	}
 	return k, nil
+}
+
+// settle waits until the disk has the folder's entries: a file that is synced
+// can still be lost with its name.
+func settle(folder string) error {
+	d, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // cut takes the file back to a length.

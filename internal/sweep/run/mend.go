@@ -16,6 +16,8 @@ import (
 const (
 	// mostTries is how often one batch is tried.
 	mostTries = 10
+	// mostRest is the longest wait between two tries for a lock on a whole table.
+	mostRest = 10 * time.Second
 	// connectPatience bounds the last words of a run.
 	connectPatience = 10 * time.Second
 	// mostAgain bounds the places that are visited again; beyond that a sweep
@@ -40,6 +42,12 @@ func (r *runner) mend(ctx context.Context, err error) error {
 		return r.reconnect(ctx, err)
 	}
 	r.tried++
+	if code == "55P03" && !r.rowwise() {
+		// A partition that somebody reads is dropped when they are gone.
+		r.sweep.Brake = "lock: " + r.sweep.Job.Legs[r.sweep.Cursor.Leg].Ident() + " is in use"
+		r.tell(true)
+		return r.rest(ctx, time.Duration((0.5+rand.Float64()/2)*float64(min(time.Second<<min(r.tried, 4), mostRest))))
+	}
 	if r.tried > mostTries {
 		return fmt.Errorf("given up after %d tries: %w", mostTries, err)
 	}

@@ -32,7 +32,9 @@ type Config struct {
 	// Adoptable leaves a sweep running, without a runner, when ctx ends: another
 	// node, or this one after its restart, takes it up by itself.
 	Adoptable bool
-	Log       *slog.Logger
+	// Adopts takes the sweep up only if it still runs without a runner.
+	Adopts bool
+	Log    *slog.Logger
 }
 
 // runner is one run of one sweep; used from one goroutine.
@@ -72,11 +74,14 @@ func Run(ctx context.Context, c Config, id int64) (*Sweep, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &runner{config: c, started: time.Now()}
+	defer r.close()
 	if err := r.begin(ctx, id); err != nil {
-		r.close()
 		return nil, err
 	}
-	defer r.close()
+	if err := r.outfit(); err != nil {
+		// It is this runner's by now: nobody else would say why it does not go on.
+		return r.end(ctx, err)
+	}
 	stop := r.look(ctx)
 	defer stop()
 	r.note("sweep.started", nil)
@@ -105,23 +110,28 @@ func (r *runner) begin(ctx context.Context, id int64) error {
 
 // take raises the fence: whoever ran this sweep before can commit nothing more.
 func (r *runner) take(ctx context.Context, id int64) error {
-	_, err := r.session.conn.Exec(ctx, `UPDATE spillway.sweep SET fence = fence + 1, holder = $2, phase = 'running', want = 'run', reason = '', brake = '', beat = clock_timestamp(), ended = NULL
-		WHERE id = $1 AND phase NOT IN ('done', 'cancelled')`, id, r.config.Holder)
+	tag, err := r.session.conn.Exec(ctx, `UPDATE spillway.sweep SET fence = fence + 1, holder = $2, phase = 'running', want = 'run', reason = '', brake = '', beat = clock_timestamp(), ended = NULL
+		WHERE id = $1 AND phase NOT IN ('done', 'cancelled') AND (phase = 'running' AND want = 'run' OR NOT $3)`, id, r.config.Holder, r.config.Adopts)
 	if err != nil {
 		return fmt.Errorf("take sweep %d up: %w", id, err)
 	}
 	if r.sweep, err = Read(ctx, r.session.conn, id); err != nil {
 		return err
 	}
-	if r.sweep.Phase.Over() {
+	switch {
+	case r.sweep.Phase.Over():
 		return fmt.Errorf("sweep %d is %s: %w", id, r.sweep.Phase, ErrOver)
+	case tag.RowsAffected() == 0:
+		return fmt.Errorf("sweep %d is %s by now: %w", id, r.sweep.Phase, ErrTaken)
 	}
-	return r.outfit()
+	return nil
 }
 
 // outfit makes what follows from the sweep's options.
 func (r *runner) outfit() error {
 	o := &r.sweep.Job.Options
+	r.pace = brake.NewPace(brake.Setting{Target: o.Target, Share: o.Share, Rate: o.Rate}, time.Now())
+	r.meter.start(time.Now(), r.sweep)
 	zone, err := time.LoadLocation(o.Zone)
 	if err != nil {
 		return fmt.Errorf("read time zone %q: %w", o.Zone, err)
@@ -134,8 +144,6 @@ func (r *runner) outfit() error {
 			return err
 		}
 	}
-	r.pace = brake.NewPace(brake.Setting{Target: o.Target, Share: o.Share, Rate: o.Rate}, time.Now())
-	r.meter.start(time.Now(), r.sweep)
 	return nil
 }
 
@@ -353,8 +361,12 @@ func (r *runner) end(ctx context.Context, err error) (*Sweep, error) {
 	case len(r.sweep.Cursor.Again) > 0:
 		reason = fmt.Sprintf("%d places hold doomed rows that others kept locked; the next sweep takes them", len(r.sweep.Cursor.Again))
 	}
-	_, failed := r.session.conn.Exec(last, `UPDATE spillway.sweep SET phase = $3, want = 'run', reason = $4, brake = '', beat = clock_timestamp(), active = $5,
-		ended = CASE WHEN $3 IN ('paused', 'running') THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND fence = $2`, r.sweep.ID, r.sweep.Fence, phase, reason, r.sweep.Active)
+	// What is told to be over is over: this commit, and so those of all batches
+	// before it, waits for the disk.
+	_, failed := r.session.conn.Exec(last, "SET synchronous_commit = local")
+	if failed == nil {
+		failed = r.last(last, phase, reason)
+	}
 	r.sweep.Phase, r.sweep.Reason, r.sweep.Brake = phase, reason, ""
 	if phase == Done && failed == nil {
 		r.vacuum(ctx)
@@ -372,6 +384,13 @@ func (r *runner) end(ctx context.Context, err error) (*Sweep, error) {
 		return r.sweep, fmt.Errorf("write down the end of sweep %d: %w", r.sweep.ID, failed)
 	}
 	return r.sweep, nil
+}
+
+// last writes down the phase in which a run leaves the sweep.
+func (r *runner) last(ctx context.Context, phase Phase, reason string) error {
+	_, err := r.session.conn.Exec(ctx, `UPDATE spillway.sweep SET phase = $3, want = 'run', reason = $4, brake = '', beat = clock_timestamp(), active = $5,
+		ended = CASE WHEN $3 IN ('paused', 'running') THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND fence = $2`, r.sweep.ID, r.sweep.Fence, phase, reason, r.sweep.Active)
+	return err
 }
 
 // note puts an event into the record, with what tells the sweep from others.

@@ -45,6 +45,9 @@ func open(ctx context.Context, dial Dial, s *Sweep) (*session, error) {
 }
 
 func (s *session) setUp(ctx context.Context, sweep *Sweep) error {
+	if err := target.Direct(ctx, s.conn); err != nil {
+		return err
+	}
 	// A lost commit is one that the cursor has not seen either; so no batch
 	// waits for the disk or a replica. A client that is gone is noticed.
 	_, err := s.conn.Exec(ctx, fmt.Sprintf(`SET lock_timeout = %d; SET statement_timeout = %d; SET synchronous_commit = off;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,6 @@ import (
 // schema is what a sweep keeps in the swept database. Half of each page stays
 // free, so that saving the cursor is an update in place.
 const schema = `
-CREATE SCHEMA IF NOT EXISTS spillway;
 CREATE TABLE IF NOT EXISTS spillway.sweep (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	name text NOT NULL DEFAULT '',
@@ -43,33 +43,37 @@ CREATE TABLE IF NOT EXISTS spillway.sweep (
 COMMENT ON TABLE spillway.sweep IS 'Sweeps of Spillway: one row each, with its cursor. Rows that are over may be deleted.'`
 
 // prepare makes the schema where it is missing.
-func prepare(ctx context.Context, conn *pgx.Conn) error {
-	var there bool
-	var err error
-	// Two who make it at once: the catalog's unique index lets one of them through.
-	for range 5 {
-		if err = conn.QueryRow(ctx, "SELECT to_regclass('spillway.sweep') IS NOT NULL").Scan(&there); err != nil || there {
-			break
-		}
-		if _, err = conn.Exec(ctx, "BEGIN; SET LOCAL client_min_messages = warning; "+schema+"; COMMIT"); err == nil {
-			return nil
-		}
-		if _, back := conn.Exec(ctx, "ROLLBACK"); back != nil {
-			return errors.Join(err, back)
-		}
+func prepare(ctx context.Context, tx pgx.Tx) error {
+	var schemaThere, tableThere bool
+	err := tx.QueryRow(ctx, "SELECT to_regnamespace('spillway') IS NOT NULL, to_regclass('spillway.sweep') IS NOT NULL").Scan(&schemaThere, &tableThere)
+	if err != nil || tableThere {
+		return err
 	}
-	if err != nil {
+	// A role may own the schema and yet make none.
+	make := "SET LOCAL client_min_messages = warning; "
+	if !schemaThere {
+		make += "CREATE SCHEMA IF NOT EXISTS spillway; "
+	}
+	if _, err := tx.Exec(ctx, make+schema); err != nil {
 		return fmt.Errorf("make schema spillway for the cursor: %w", err)
 	}
 	return nil
 }
 
-// Begin writes down a plan as a sweep that a runner can take up, and makes the
-// table that rows are kept in where that is missing. name is the config's.
-func Begin(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, o Options) (int64, error) {
-	if err := prepare(ctx, conn); err != nil {
-		return 0, err
+// raced says whether two made the same at once: the catalog's unique index lets
+// one of them through.
+func raced(err error) bool {
+	switch target.Code(err) {
+	case "23505", "42P06", "42P07", "42710":
+		return true
 	}
+	return false
+}
+
+// Begin writes down a plan as a sweep that a runner can take up, and makes the
+// table or file that rows are kept in where that is missing. name is the
+// config's. After an error nothing has changed.
+func Begin(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, o Options) (id int64, err error) {
 	job := Job{
 		Order: p.Order, Strategy: p.Chosen, Alias: target.Quote(p.Table.Name), Condition: p.Condition.At(p.Cutoff), Zone: p.Condition.Zone,
 		Columns: p.Table.Names(), Legs: p.Legs, Options: o, Lambda: p.Lambda,
@@ -79,36 +83,53 @@ func Begin(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, o Opt
 			job.Legs[i].Key = append(job.Legs[i].Key, others(p.Table.PrimaryKey, job.Legs[i].Key)...)
 		}
 	}
-	if err := job.keep(ctx, conn, p); err != nil {
+	undo, err := job.file()
+	if err != nil {
 		return 0, err
 	}
-	return insert(ctx, conn, p, name, job)
+	for range 5 {
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+			id, err = job.write(ctx, tx, p, name)
+			return err
+		})
+		if !raced(err) {
+			break
+		}
+	}
+	if err != nil {
+		undo()
+		var refusal *target.Refusal
+		if !errors.As(err, &refusal) {
+			err = fmt.Errorf("write down the sweep: %w", err)
+		}
+		return 0, err
+	}
+	return id, nil
 }
 
-// insert writes the row, unless the table has a sweep that is not over. Of two
+// write inserts the row, unless the table has a sweep that is not over. Of two
 // who come at once one waits here for the other.
-func insert(ctx context.Context, conn *pgx.Conn, p *plan.Plan, name string, job Job) (id int64, err error) {
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, 0)", int32(lockClass)); err != nil {
-			return err
-		}
-		var other int64
-		var phase Phase
-		err := tx.QueryRow(ctx, `SELECT id, phase FROM spillway.sweep WHERE relation = $1 AND phase IN ('running', 'paused') ORDER BY id LIMIT 1`, p.Table.OID).Scan(&other, &phase)
-		if err == nil {
-			return &target.Refusal{What: fmt.Sprintf("sweep %d of %s is %s", other, p.Table.Ident(), phase), Mend: fmt.Sprintf("spillway sweep resume %d, or spillway sweep cancel %d", other, other)}
-		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		return tx.QueryRow(ctx, `INSERT INTO spillway.sweep (name, relation, table_name, job, cutoff, backlog) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-			name, p.Table.OID, p.Table.Ident(), job, p.Cutoff, p.Doomed.Rows).Scan(&id)
-	})
-	var refusal *target.Refusal
-	if err != nil && !errors.As(err, &refusal) {
-		err = fmt.Errorf("write down the sweep: %w", err)
+func (j *Job) write(ctx context.Context, tx pgx.Tx, p *plan.Plan, name string) (id int64, err error) {
+	if err := prepare(ctx, tx); err != nil {
+		return 0, err
 	}
-	return id, err
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, 0)", int32(lockClass)); err != nil {
+		return 0, err
+	}
+	var other int64
+	var phase Phase
+	err = tx.QueryRow(ctx, `SELECT id, phase FROM spillway.sweep WHERE relation = $1 AND phase IN ('running', 'paused') ORDER BY id LIMIT 1`, p.Table.OID).Scan(&other, &phase)
+	if err == nil {
+		return 0, &target.Refusal{What: fmt.Sprintf("sweep %d of %s is %s", other, p.Table.Ident(), phase), Mend: fmt.Sprintf("spillway sweep resume %d, or spillway sweep cancel %d", other, other)}
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return 0, err
+	}
+	if err := j.table(ctx, tx, p); err != nil {
+		return 0, err
+	}
+	return id, tx.QueryRow(ctx, `INSERT INTO spillway.sweep (name, relation, table_name, job, cutoff, backlog) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+		name, p.Table.OID, p.Table.Ident(), *j, p.Cutoff, p.Doomed.Rows).Scan(&id)
 }
 
 // others are the columns that are not in have: the key must be unique, or a
@@ -122,34 +143,61 @@ func others(columns, have []target.Column) (more []target.Column) {
 	return more
 }
 
-// keep finds out where rows go before they are deleted.
-func (j *Job) keep(ctx context.Context, conn *pgx.Conn, p *plan.Plan) error {
-	where := p.Order.KeepIn
-	switch {
-	case where == "":
+// file finds out whether rows go to a file before they are deleted, and makes
+// it. undo takes it away again if it was not there.
+func (j *Job) file() (undo func(), err error) {
+	undo = func() {}
+	where := j.Order.KeepIn
+	if !strings.Contains(where, "/") {
+		return undo, nil
+	}
+	made, err := checkKeepFile(where)
+	if err != nil {
+		return undo, err
+	}
+	j.KeepFile = where
+	if made {
+		undo = func() { _ = os.Remove(where) } // empty, and in nobody's way
+	}
+	return undo, nil
+}
+
+// table finds out whether rows go to a table before they are deleted, and makes
+// it where it is missing.
+func (j *Job) table(ctx context.Context, tx pgx.Tx, p *plan.Plan) error {
+	where := j.Order.KeepIn
+	if where == "" || j.KeepFile != "" {
 		return nil
-	case strings.Contains(where, "/"):
-		j.KeepFile = where
-		return checkKeepFile(where)
 	}
 	var ident string
-	if err := conn.QueryRow(ctx, `SELECT string_agg(quote_ident(part), '.' ORDER BY at) FROM unnest(parse_ident($1)) WITH ORDINALITY u(part, at)`, where).Scan(&ident); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT string_agg(quote_ident(part), '.' ORDER BY at) FROM unnest(parse_ident($1)) WITH ORDINALITY u(part, at)`, where).Scan(&ident); err != nil {
 		return &target.Refusal{What: fmt.Sprintf("%q is no table's name", where), Mend: "give a table as schema.table, or a file with a / in its path"}
 	}
 	j.KeepTable = ident
-	if _, err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+ident+" (LIKE "+p.Table.Ident()+")"); err != nil {
+	var there bool
+	err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", ident).Scan(&there)
+	if err == nil && !there {
+		_, err = tx.Exec(ctx, "CREATE TABLE "+ident+" (LIKE "+p.Table.Ident()+")")
+	}
+	if err != nil {
+		if code := target.Code(err); strings.HasPrefix(code, "3") || code == "42501" {
+			return &target.Refusal{What: fmt.Sprintf("table %s to keep rows in cannot be made: %v", ident, err), Mend: "make it by hand, or name one in a schema where this role may"}
+		}
 		return fmt.Errorf("make table %s to keep rows in: %w", ident, err)
 	}
 	list := strings.Join(j.Columns, ", ")
-	if _, err := conn.Prepare(ctx, "", "INSERT INTO "+ident+" ("+list+") SELECT "+list+" FROM "+p.Table.Ident()); err != nil {
+	if _, err := tx.Prepare(ctx, "", "INSERT INTO "+ident+" ("+list+") SELECT "+list+" FROM "+p.Table.Ident()); err != nil {
 		return &target.Refusal{What: fmt.Sprintf("table %s cannot take the rows of %s: %v", ident, p.Table.Ident(), err), Mend: "give a table with the same columns, or one that is not there yet"}
 	}
-	var same bool
-	if err := conn.QueryRow(ctx, "SELECT to_regclass($1)::oid = $2", ident, p.Table.OID).Scan(&same); err != nil {
+	var same, may bool
+	if err := tx.QueryRow(ctx, "SELECT to_regclass($1)::oid = $2, has_table_privilege(to_regclass($1), 'INSERT')", ident, p.Table.OID).Scan(&same, &may); err != nil {
 		return fmt.Errorf("find table %s: %w", ident, err)
 	}
-	if same {
+	switch {
+	case same:
 		return &target.Refusal{What: "rows cannot be kept in the table they are deleted from"}
+	case !may:
+		return &target.Refusal{What: fmt.Sprintf("role %s may not INSERT into %s", target.Quote(p.Table.Server.Role), ident), Mend: fmt.Sprintf("GRANT INSERT ON %s TO %s", ident, target.Quote(p.Table.Server.Role))}
 	}
 	return nil
 }

@@ -6,9 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"spillway/internal/sweep/target"
 )
+
+// dropWait is how long a DROP waits for its lock.
+const dropWait = 100 * time.Millisecond
 
 // dropLeg drops a partition, after a look at every row under a lock that keeps
 // new ones out. One survivor, and the partition goes row by row instead.
@@ -34,7 +38,8 @@ func (r *runner) dropLeg(ctx context.Context, b *batch) (int64, error) {
 		b.after = r.demoted()
 		return 0, r.commit(ctx, b, 0, r.sweep.Kept)
 	}
-	if _, err := r.session.many(ctx, "DROP TABLE "+b.leg.Ident()); err != nil {
+	// Whoever comes meanwhile queues behind this: it asks for a moment only.
+	if _, err := r.session.many(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d; DROP TABLE %s", dropWait.Milliseconds(), b.leg.Ident())); err != nil {
 		if code := target.Code(err); code == "42501" || code == "2BP01" {
 			// Not the owner, or something depends on it: its rows can still go.
 			r.config.Log.Warn("partition is not dropped but swept", "partition", b.leg.Ident(), "error", err)

@@ -63,3 +63,16 @@ func Close(conn *pgx.Conn) {
 	defer cancel()
 	_ = conn.Close(ctx) // the server may be gone already
 }
+
+// Direct refuses a session that a pooler lends: locks, settings and the backend
+// that the brakes look at would be another's after every transaction.
+func Direct(ctx context.Context, conn *pgx.Conn) error {
+	var pid uint32
+	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()::oid").Scan(&pid); err != nil {
+		return fmt.Errorf("ask for the backend: %w", err)
+	}
+	if pid != conn.PgConn().PID() {
+		return refuse("the connection leads through a pooler, where a sweep's lock would not be its own", "give the address of PostgreSQL itself")
+	}
+	return nil
+}

@@ -90,7 +90,10 @@ func readRights(ctx context.Context, conn *pgx.Conn, t *Table) error {
 	err := conn.QueryRow(ctx, `
 		SELECT has_table_privilege($1::oid, 'SELECT') AND has_table_privilege($1::oid, 'DELETE'), row_security_active($1::oid),
 		       CASE WHEN to_regnamespace('spillway') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-		            ELSE has_schema_privilege('spillway', 'USAGE') END`, t.OID).Scan(&may, &security, &schema)
+		            WHEN NOT has_schema_privilege('spillway', 'USAGE') THEN false
+		            WHEN to_regclass('spillway.sweep') IS NULL THEN has_schema_privilege('spillway', 'CREATE')
+		            ELSE has_table_privilege('spillway.sweep', 'SELECT') AND has_table_privilege('spillway.sweep', 'INSERT') AND has_table_privilege('spillway.sweep', 'UPDATE') END,
+		       has_table_privilege($1::oid, 'TRUNCATE') AND has_table_privilege($1::oid, 'INSERT')`, t.OID).Scan(&may, &security, &schema, &t.Emptied)
 	role := Quote(t.Server.Role)
 	switch {
 	case err != nil:
@@ -101,7 +104,7 @@ func readRights(ctx context.Context, conn *pgx.Conn, t *Table) error {
 		return refuse(fmt.Sprintf("row security hides rows of %s from role %s", t.Ident(), role), "use the table's owner, or a role with BYPASSRLS")
 	case !schema:
 		return refuse(fmt.Sprintf("role %s can keep no cursor in this database", role),
-			fmt.Sprintf("CREATE SCHEMA spillway AUTHORIZATION %s, or GRANT USAGE, CREATE ON SCHEMA spillway TO it", role))
+			fmt.Sprintf("CREATE SCHEMA spillway AUTHORIZATION %s, or GRANT USAGE, CREATE ON SCHEMA spillway and SELECT, INSERT, UPDATE ON ALL TABLES IN it TO that role", role))
 	}
 	return nil
 }
@@ -122,7 +125,8 @@ func readLeaves(ctx context.Context, conn *pgx.Conn, t *Table) error {
 		       coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::bigint, c.reltuples::float8,
 		       coalesce(pg_table_size(c.oid), 0), coalesce(pg_indexes_size(c.oid), 0), coalesce(s.n_dead_tup, 0),
 		       coalesce(s.n_tup_upd - s.n_tup_hot_upd, 0), coalesce(pg_get_expr(c.relpartbound, c.oid), ''),
-		       CASE WHEN o.vacuums THEN o.base + o.scale * greatest(c.reltuples, 0) ELSE -1 END, coalesce(s.n_live_tup, 0)::float8
+		       CASE WHEN o.vacuums THEN o.base + o.scale * greatest(c.reltuples, 0) ELSE -1 END, coalesce(s.n_live_tup, 0)::float8,
+		       pg_has_role(c.relowner, 'USAGE'), has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE')
 		FROM leaf JOIN pg_class c USING (oid) JOIN off o USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
 		ORDER BY c.oid LIMIT $3`, t.OID, t.Partitioned, maxLeaves+1)
@@ -130,10 +134,15 @@ func readLeaves(ctx context.Context, conn *pgx.Conn, t *Table) error {
 		return err
 	}
 	var kind string
+	var may bool
 	var l Leaf
-	_, err = pgx.ForEachRow(rows, []any{&l.OID, &l.Schema, &l.Name, &kind, &l.Method, &l.Filenode, &l.Pages, &l.Rows, &l.Bytes, &l.IndexBytes, &l.Dead, &l.Moved, &l.Bound, &l.VacuumAt, &l.Live}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&l.OID, &l.Schema, &l.Name, &kind, &l.Method, &l.Filenode, &l.Pages, &l.Rows, &l.Bytes, &l.IndexBytes, &l.Dead, &l.Moved, &l.Bound, &l.VacuumAt, &l.Live, &l.Owned, &may}, func() error {
 		if kind == "f" {
 			return refuse(fmt.Sprintf("partition %s of %s is a foreign table", l.Ident(), t.Ident()), "sweep the other partitions by their own names")
+		}
+		if !may { // rights on the whole table are not rights on its partitions
+			role := Quote(t.Server.Role)
+			return refuse(fmt.Sprintf("role %s may not SELECT and DELETE on %s", role, l.Ident()), fmt.Sprintf("GRANT SELECT, DELETE ON %s TO %s, and so for the other partitions", l.Ident(), role))
 		}
 		t.Leaves = append(t.Leaves, l)
 		return nil

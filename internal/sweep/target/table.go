@@ -22,6 +22,7 @@ type Table struct {
 	Identity    string       `json:"replica_identity"`
 	Published   []string     `json:"publications"`
 	Server      Server       `json:"server"`
+	Emptied     bool         `json:"-"` // the role may TRUNCATE and INSERT
 }
 
 // Server is what the table's server is.
@@ -51,6 +52,7 @@ type Leaf struct {
 	// VacuumAt is how many dead rows make autovacuum come; -1 = it is off.
 	VacuumAt float64 `json:"vacuum_at"`
 	Live     float64 `json:"-"` // n_live_tup
+	Owned    bool    `json:"-"` // by this role, so that it may be dropped
 }
 
 // Column of a table or key.

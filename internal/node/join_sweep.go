@@ -31,6 +31,7 @@ func joinSweep(s *seam) (joint, error) {
 				s.log.Warn("event not recorded", "kind", kind, "error", err)
 			}
 		},
+		Grown: (&outgrown{word: s.word}).hear,
 	})
 	desk.keep(s.setup.config)
 	return joint{

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +27,10 @@ type Config struct {
 	// Places are where sweeps are looked for, beside those asked about.
 	Places func() []Place
 	Note   func(kind string, body any)
-	Log    *slog.Logger
+	// Grown hears of every judgement whether a table outgrows its sweep: after
+	// each run, and every ten minutes of one.
+	Grown func(Growth)
+	Log   *slog.Logger
 }
 
 // Crew runs a node's sweeps. Its methods are safe from any goroutine.
@@ -37,16 +41,28 @@ type Crew struct {
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	live    map[key]run.Progress // guarded by mu: at work here
-	places  map[Place]bool       // guarded by mu: asked about before
-	orders  map[string]*timed    // guarded by mu: by name in the config
-	changed chan struct{}        // guarded by mu; closed when orders change
+	live    map[key]*worker         // guarded by mu: at work here
+	places  map[Place]bool          // guarded by mu: asked about before
+	looked  map[Place]time.Time     // guarded by mu: when sweeps without a runner were looked for
+	open    map[Place]time.Duration // guarded by mu: how often it is looked at for the sweeps seen there
+	orders  map[string]*timed       // guarded by mu: by name in the config
+	changed chan struct{}           // guarded by mu; closed when orders change
 }
 
 type key struct {
 	place Place
 	id    int64
 }
+
+// worker is one run of one sweep here.
+type worker struct {
+	now  run.Progress  // guarded by the crew's mu
+	gone chan struct{} // closed when it has ended
+}
+
+// leaving is how long a run is waited for that has written down its end and is
+// about to go.
+const leaving = 2 * time.Second
 
 // holderNode begins the holder of a sweep that a node runs; other nodes take it
 // up when its runner dies.
@@ -55,7 +71,8 @@ const holderNode = "node "
 // New makes a crew that does nothing before Start.
 func New(c Config) *Crew {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Crew{config: c, ctx: ctx, stop: cancel, live: map[key]run.Progress{}, places: map[Place]bool{}, orders: map[string]*timed{}, changed: make(chan struct{})}
+	return &Crew{config: c, ctx: ctx, stop: cancel, live: map[key]*worker{}, places: map[Place]bool{}, looked: map[Place]time.Time{},
+		open: map[Place]time.Duration{}, orders: map[string]*timed{}, changed: make(chan struct{})}
 }
 
 // Start begins to keep the schedule and to look for sweeps left behind.
@@ -129,38 +146,35 @@ func (c *Crew) crew(ctx context.Context, place Place, access Access, id int64) (
 	if c.ctx.Err() != nil {
 		return nil, errors.New("the node is stopping")
 	}
-	c.work.Go(func() { c.run(place, access, id) })
-	list, err := access.List(ctx)
+	c.work.Go(func() { c.run(place, access, id, false) })
+	list, err := c.list(ctx, place, access)
 	if err != nil {
 		return nil, err
 	}
-	return Find(list, fmt.Sprint(id))
+	return Find(list, fmtID(id))
 }
 
 // run carries a sweep on and logs how it ended.
-func (c *Crew) run(place Place, access Access, id int64) {
+// One that is adopted is left alone when a person has paused it meanwhile.
+func (c *Crew) run(place Place, access Access, id int64, adopted bool) {
 	k := key{place, id}
 	log := c.config.Log.With("sweep", id, "server", place.Server, "database", place.Database)
-	c.mu.Lock()
-	if _, here := c.live[k]; here {
-		c.mu.Unlock()
+	me := c.enter(k)
+	if me == nil {
 		return
 	}
-	c.live[k] = run.Progress{}
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		delete(c.live, k)
-		c.mu.Unlock()
-	}()
+	ended, judged := make(chan struct{}), make(chan struct{})
+	go func() { defer close(judged); c.watchGrowth(k, access, ended) }()
+	defer func() { close(ended); <-judged }()
+	defer c.leave(k, me)
 	s, err := run.Run(c.ctx, run.Config{
 		Dial: access.Dial("runner"), Watch: access.Dial("brakes"), Holder: holderNode + c.config.Node, Traffic: access.Traffic,
 		Tell: func(p run.Progress) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.live[k] = p
+			me.now = p
 		},
-		Note: c.config.Note, Adoptable: true, Log: log,
+		Note: c.config.Note, Adoptable: true, Adopts: adopted, Log: log,
 	}, id)
 	switch {
 	case errors.Is(err, run.ErrTaken), errors.Is(err, run.ErrFenced), errors.Is(err, run.ErrOver):
@@ -170,6 +184,35 @@ func (c *Crew) run(place Place, access Access, id int64) {
 	default:
 		log.Info("sweep ended", "phase", s.Phase, "deleted", s.Deleted, "reason", s.Reason)
 	}
+}
+
+// enter makes room for a run of k, nil when there is one here already.
+func (c *Crew) enter(k key) *worker {
+	for deadline := time.Now().Add(leaving); ; {
+		c.mu.Lock()
+		other := c.live[k]
+		if other == nil {
+			me := &worker{gone: make(chan struct{})}
+			c.live[k] = me
+			c.mu.Unlock()
+			return me
+		}
+		c.mu.Unlock()
+		select {
+		case <-other.gone:
+		case <-time.After(time.Until(deadline)):
+			return nil
+		case <-c.ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (c *Crew) leave(k key, me *worker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.live, k)
+	close(me.gone)
 }
 
 func (c *Crew) reach(p Place) (Place, Access, error) {
@@ -213,7 +256,7 @@ func (c *Crew) find(ctx context.Context, place Place, ref string) (Place, Access
 		if err != nil {
 			return p, access, nil, err
 		}
-		list, err := access.List(ctx)
+		list, err := c.list(ctx, p, access)
 		if err != nil {
 			first = errors.Join(first, err)
 			continue
@@ -250,7 +293,7 @@ func (c *Crew) List(ctx context.Context) []Listed {
 		p, access, err := c.reach(p)
 		var list []run.Sweep
 		if err == nil {
-			list, err = access.List(ctx)
+			list, err = c.list(ctx, p, access)
 		}
 		if err != nil {
 			c.config.Log.Warn("sweeps cannot be listed", "server", p.Server, "database", p.Database, "error", err)
@@ -266,8 +309,8 @@ func (c *Crew) List(ctx context.Context) []Listed {
 func (c *Crew) progress(p Place, s run.Sweep) Listed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if live, here := c.live[key{p, s.ID}]; here && live.ID == s.ID && s.Phase == run.Running {
-		return Listed{p.Server, live}
+	if live, here := c.live[key{p, s.ID}]; here && live.now.ID == s.ID && s.Phase == run.Running {
+		return Listed{p.Server, live.now}
 	}
 	return Listed{p.Server, run.Progress{Sweep: s, Left: s.Left(), Part: s.Part(), ETA: -1, At: time.Now()}}
 }
@@ -277,9 +320,9 @@ func (c *Crew) Live() []Listed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([]Listed, 0, len(c.live))
-	for k, p := range c.live {
-		if p.ID != 0 {
-			all = append(all, Listed{k.place.Server, p})
+	for k, w := range c.live {
+		if w.now.ID != 0 {
+			all = append(all, Listed{k.place.Server, w.now})
 		}
 	}
 	return all
@@ -293,7 +336,7 @@ func (c *Crew) Growth(ctx context.Context) []Growth {
 		if err != nil {
 			continue
 		}
-		list, err := access.List(ctx)
+		list, err := c.list(ctx, p, access)
 		if err != nil {
 			continue // List says so
 		}
@@ -304,6 +347,9 @@ func (c *Crew) Growth(ctx context.Context) []Growth {
 	}
 	return all
 }
+
+// fmtID is a sweep's number as a person gives it.
+func fmtID(id int64) string { return strconv.FormatInt(id, 10) }
 
 // refused says whether err is a refusal, which trying again does not mend.
 func refused(err error) bool {

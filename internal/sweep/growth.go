@@ -81,11 +81,30 @@ func judge(runs []run.Sweep) Growth {
 		}
 	}
 	g.Outgrown = g.Behind >= windows || g.Grows >= 2
-	g.Text = fmt.Sprintf("%s gets %.0f doomed rows a second and its sweep deletes %.0f", g.Table, g.Lambda, g.Mu)
+	return g.say()
+}
+
+// say puts the judgement into words.
+func (g Growth) say() Growth {
+	g.Text = fmt.Sprintf("%s gets %.4g doomed rows a second and its sweep deletes %.4g", g.Table, g.Lambda, g.Mu)
 	if g.Outgrown {
 		g.Text += ": the table outgrows its sweep"
 	}
 	return g
+}
+
+// weigh judges a sweep that is under way by what has come since its cut-off,
+// which it will not delete. A sweep that never ends has no next run to be
+// compared with.
+func weigh(s *run.Sweep, arrivals float64, behind int) Growth {
+	g := judge([]run.Sweep{*s})
+	g.Lambda = arrivals
+	if g.Mu > lead*arrivals || arrivals <= 0 {
+		behind = -1
+	}
+	g.Behind = behind + 1
+	g.Outgrown = g.Behind >= windows
+	return g.say()
 }
 
 // lambda is what came between two runs, by the backlog that each found.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -84,6 +85,15 @@ func (a Access) List(ctx context.Context) (list []run.Sweep, err error) {
 	return list, err
 }
 
+// Arrivals measures λ since a sweep's cut-off.
+func (a Access) Arrivals(ctx context.Context, s *run.Sweep) (perSecond float64, known bool, err error) {
+	err = a.with(ctx, func(conn *pgx.Conn) error {
+		perSecond, known, err = plan.Arrivals(ctx, conn, s.Job.Order, s.Cutoff)
+		return err
+	})
+	return perSecond, known, err
+}
+
 // Ask tells a sweep what is wanted of it.
 func (a Access) Ask(ctx context.Context, id int64, want run.Want) (s *run.Sweep, err error) {
 	err = a.with(ctx, func(conn *pgx.Conn) error {
@@ -97,7 +107,8 @@ func (a Access) Ask(ctx context.Context, id int64, want run.Want) (s *run.Sweep,
 var errAmbiguous = errors.New("more than one sweep is meant")
 
 // Find picks the sweep that ref means, a number or a table's name, among those
-// that are not over.
+// that are not over; list is newest first. One that failed gives way to one
+// that goes on.
 func Find(list []run.Sweep, ref string) (*run.Sweep, error) {
 	var found *run.Sweep
 	for i := range list {
@@ -105,18 +116,27 @@ func Find(list []run.Sweep, ref string) (*run.Sweep, error) {
 		if fmt.Sprint(s.ID) == ref {
 			return s, nil
 		}
-		if named := s.Table == ref || s.Job.Order.Table == ref || s.Name == ref && ref != ""; !named || s.Phase.Over() {
-			continue
-		}
-		if found != nil {
+		switch {
+		case !named(s, ref), s.Phase.Over():
+		case found == nil, found.Phase == run.Failed && s.Phase != run.Failed:
+			found = s
+		case s.Phase == run.Failed:
+		default:
 			return nil, fmt.Errorf("sweep %s: %w: %d and %d", ref, errAmbiguous, s.ID, found.ID)
 		}
-		found = s
 	}
 	if found == nil {
 		return nil, fmt.Errorf("sweep %s: %w", ref, run.ErrNone)
 	}
 	return found, nil
+}
+
+// named says whether ref is the sweep's name in the config or its table, as
+// somebody would type it.
+func named(s *run.Sweep, ref string) bool {
+	full := strings.ReplaceAll(s.Table, `"`, "")
+	_, bare, _ := strings.Cut(full, ".")
+	return ref != "" && (s.Name == ref || s.Table == ref || s.Job.Order.Table == ref || full == ref || bare == ref)
 }
 
 // Names of the parts that whoever joins this room needs.

@@ -2,6 +2,8 @@ package sweep
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,13 +108,13 @@ func (c *Crew) tick(t *timed) {
 		log.Error("sweep not started", "error", err)
 		return
 	}
-	id, err := c.unfinished(access, t)
+	id, err := c.unfinished(place, access, t)
 	if err == nil && id == 0 {
 		id, err = access.Begin(c.ctx, t.Order)
 	}
 	switch {
 	case err == nil && id > 0:
-		c.run(place, access, id)
+		c.run(place, access, id, false)
 	case err != nil && refused(err):
 		log.Warn("sweep not started", "reason", err)
 		c.config.Note("sweep.refused", map[string]any{"name": t.Name, "table": t.Table, "reason": err.Error()})
@@ -123,8 +125,8 @@ func (c *Crew) tick(t *timed) {
 
 // unfinished is the sweep of this name that its deadline or a crash ended: 0
 // none, -1 one that runs or that a person paused.
-func (c *Crew) unfinished(access Access, t *timed) (int64, error) {
-	list, err := access.List(c.ctx)
+func (c *Crew) unfinished(p Place, access Access, t *timed) (int64, error) {
+	list, err := c.list(c.ctx, p, access)
 	if err != nil {
 		return 0, err
 	}
@@ -140,8 +142,11 @@ func (c *Crew) unfinished(access Access, t *timed) (int64, error) {
 	return 0, nil
 }
 
-// adoptEvery is how often sweeps without a runner are looked for.
-const adoptEvery = 5 * time.Second
+// adoptEvery is how often sweeps without a runner are looked for where one was
+// seen to run, scoutEvery where one was seen paused or the schedule has one:
+// another node may run it. Elsewhere a node looks once, when it starts, and then
+// asks nothing.
+const adoptEvery, scoutEvery = 5 * time.Second, time.Minute
 
 // orphaned is how long a sweep of a node must have said nothing.
 const orphaned = 5 * time.Second
@@ -151,7 +156,7 @@ func (c *Crew) adopt() {
 	tick := time.NewTicker(adoptEvery)
 	defer tick.Stop()
 	for {
-		c.adoptAll()
+		c.adoptAll(time.Now())
 		select {
 		case <-tick.C:
 		case <-c.ctx.Done():
@@ -160,23 +165,71 @@ func (c *Crew) adopt() {
 	}
 }
 
-func (c *Crew) adoptAll() {
+// worthALook are the places where a sweep may be without a runner.
+func (c *Crew) worthALook(now time.Time) []Place {
+	all := c.all()
+	c.mu.Lock()
+	orders := slices.Collect(maps.Values(c.orders))
+	c.mu.Unlock()
+	kept := map[Place]bool{}
+	for _, t := range orders {
+		if full, _, err := c.config.Reach(t.Place); err == nil {
+			kept[full] = true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(all, func(p Place) bool {
+		last, looked := c.looked[p]
+		every, open := c.open[p]
+		if !open && kept[p] {
+			every, open = scoutEvery, true
+		}
+		return looked && !(open && now.Sub(last) >= every)
+	})
+}
+
+func (c *Crew) adoptAll(now time.Time) {
 	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
 	defer cancel()
-	for _, p := range c.all() {
+	for _, p := range c.worthALook(now) {
 		p, access, err := c.config.Reach(p)
 		if err != nil {
 			continue
 		}
-		list, err := access.List(ctx)
+		list, err := c.list(ctx, p, access)
 		if err != nil {
-			continue // whoever asks for a list is told
+			continue // whoever asks for a list is told; it is looked at again
 		}
+		c.mu.Lock()
+		c.looked[p] = now
+		c.mu.Unlock()
 		for _, s := range list {
 			if s.Phase == run.Running && !s.Alive && strings.HasPrefix(s.Holder, holderNode) && time.Since(s.Beat) > orphaned {
 				c.config.Log.Info("sweep without a runner is taken up", "sweep", s.ID, "table", s.Table, "before", s.Holder)
-				c.work.Go(func() { c.run(p, access, s.ID) })
+				c.work.Go(func() { c.run(p, access, s.ID, true) })
 			}
 		}
 	}
+}
+
+// list reads the sweeps of a place, and remembers how often it is worth a look.
+func (c *Crew) list(ctx context.Context, p Place, access Access) ([]run.Sweep, error) {
+	list, err := access.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, p)
+	for i := range list {
+		switch list[i].Phase {
+		case run.Running:
+			c.open[p] = 0
+			return list, nil
+		case run.Paused:
+			c.open[p] = scoutEvery
+		}
+	}
+	return list, nil
 }

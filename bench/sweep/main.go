@@ -22,6 +22,7 @@ type settings struct {
 	skipIdle bool
 	skipLoad bool
 	only     string
+	verbose  bool
 }
 
 func main() {
@@ -36,6 +37,7 @@ func main() {
 	flag.BoolVar(&s.skipIdle, "skip-idle", false, "leave out the runs without load")
 	flag.BoolVar(&s.skipLoad, "skip-load", false, "leave out the runs beside the load")
 	flag.StringVar(&s.only, "only", "", "one method: sweep, delete, script or limit")
+	flag.BoolVar(&s.verbose, "v", false, "show the sweep's progress and brakes")
 	flag.Parse()
 	if s.full {
 		s.rows = 50_000_000

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -57,6 +59,9 @@ func (r *rig) command(ctx context.Context, args ...string) (int64, error) {
 	cmd.WaitDelay = 30 * time.Second
 	var out, progress bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &progress
+	if r.verbose {
+		cmd.Stderr = io.MultiWriter(&progress, os.Stderr)
+	}
 	if err := cmd.Run(); err != nil && ctx.Err() == nil {
 		return 0, fmt.Errorf("%w: %s", err, &progress)
 	}

@@ -3,6 +3,7 @@ package sweep
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,6 +100,7 @@ func (r *rig) until(what string, is func(sweep) bool) sweep {
 // TestNode: plan, run, pause, resume and list through a running node, and a
 // restart in between, after which the sweep goes on by itself.
 func TestNode(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	seed(t, r.server, 60_000)
 	plan := r.must("plan", "sessions", "--where", doomed)
@@ -147,6 +149,69 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// TestOtherNode: a sweep that one node runs is paused and resumed from another.
+func TestOtherNode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	seed(t, r.server, 60_000)
+	pooler := pgtest.Serve(t, r.pooler.Kind, pgtest.PoolerConfig{Server: r.server, Users: map[string]string{"postgres": ""}})
+	other := &rig{t, r.server, pooler, r.binary, filepath.Join(pooler.Dir, "state", "admin.sock")}
+	r.must("run", "sessions", "--where", doomed, "--yes", "--detach", "--rate", "10000")
+	begun := other.until("rows go", func(s sweep) bool { return s.Deleted > 0 && s.Alive })
+	if _, complaints, err := other.run("run", "sessions", "--where", doomed, "--yes"); err == nil || !strings.Contains(complaints, "is running") {
+		t.Errorf("a second sweep from another node: %s%v", complaints, err)
+	}
+	other.must("pause", "public.sessions")
+	paused := r.until("paused", func(s sweep) bool { return s.Phase == "paused" })
+	other.must("resume", "sessions", "--detach")
+	if there := r.until("goes on", func(s sweep) bool { return s.Deleted > paused.Deleted }); there.Holder == begun.Holder {
+		t.Errorf("it goes on at %s", there.Holder)
+	}
+	if end := r.until("done", func(s sweep) bool { return s.Phase == "done" }); end.Deleted != 57_600 {
+		t.Errorf("%+v", end)
+	}
+}
+
+// TestRefusedCommand: one line that says what is wrong, exit code 1, and nothing
+// changed, over the node and without it.
+func TestRefusedCommand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	seed(t, r.server, 1000)
+	r.server.Exec(t, `CREATE VIEW seen AS SELECT * FROM sessions; CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (parent int REFERENCES parent ON DELETE CASCADE);
+		CREATE ROLE guest LOGIN; CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing; CREATE FOREIGN TABLE far (id int) SERVER elsewhere`)
+	relations := func() string {
+		return r.server.Value(t, "SELECT (SELECT count(*) FROM sessions) || '/' || (SELECT count(*) FROM pg_class)")
+	}
+	before := relations()
+	tests := []struct{ user, table, where, want string }{
+		{"", "nothing", doomed, "there is no table nothing"}, {"", "sessions", "expires_at <", "does not take the condition"},
+		{"", "sessions", "random() < 0.5", "VOLATILE"}, {"", "seen", doomed, "is a view"}, {"", "far", "true", "is a foreign table"},
+		{"", "parent", "true", "CREATE INDEX CONCURRENTLY"}, {"guest", "sessions", doomed, "GRANT SELECT, DELETE"},
+	}
+	for _, test := range tests {
+		out, complaints, err := r.run("run", test.table, "--where", test.where, "--yes", "--url", r.server.URL(pgtest.Login{User: test.user}))
+		ways := []string{complaints}
+		if test.user == "" {
+			_, complaints, failed := r.run("run", test.table, "--where", test.where, "--yes")
+			ways = append(ways, complaints)
+			err = errors.Join(err, failed)
+		}
+		for _, complaints := range ways {
+			if !strings.Contains(complaints, test.want) || strings.Count(strings.TrimSpace(complaints), "\n") > 1 || out != "" {
+				t.Errorf("%s where %s: %q, want %q", test.table, test.where, complaints, test.want)
+			}
+		}
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+			t.Errorf("%s where %s: %v", test.table, test.where, err)
+		}
+	}
+	if after := relations(); after != before {
+		t.Errorf("rows/relations %s, %s before", after, before)
+	}
+}
+
 // relaunch starts the node that was killed again. The kernel may still be busy
 // closing what the killed one had open.
 func (r *rig) relaunch() *pgtest.Proxy {
@@ -189,6 +254,7 @@ func (r *rig) metrics(name string) {
 // TestByName: a sweep of the config runs when somebody asks, with the options
 // given there.
 func TestByName(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, map[string]any{"sweeps": map[string]any{"old-sessions": map[string]any{"table": "public.sessions", "where": doomed, "strategy": "pk", "schedule": "0 0 1 1 *"}}})
 	seed(t, r.server, 20_000)
 	out := r.must("run", "--name", "old-sessions", "--yes")
@@ -202,6 +268,7 @@ func TestByName(t *testing.T) {
 
 // TestInterrupted: Ctrl-C pauses a sweep without a node, and it can be resumed.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	binary, err := pgtest.SpillwayBinary()
 	if err != nil {
 		t.Fatal(err)

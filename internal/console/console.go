@@ -54,6 +54,8 @@ type Config struct {
 	// Contained shows who holds what; nil: SHOW QUERIES and SHOW BANS are empty.
 	Contained proxy.Containment
 	Actions   Actions // nil: the containment verbs are refused
+	// Verbed is told which verb of PgBouncer's a user had run; may be nil.
+	Verbed func(ctx context.Context, user, verb string, err error)
 }
 
 // Console implements proxy.Console. Safe from any goroutine.

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,4 +143,15 @@ func TestKillBesideKill(t *testing.T) {
 	b.wasAsked("kill(queries)")
 	b.tags("PAUSE app; KILL app")
 	b.wasAsked("pause(app)", "kill(app)")
+}
+
+// TestVerbsAreTold: who had which verb run, how it went, and no secret.
+func TestVerbsAreTold(t *testing.T) {
+	b := newBench(t, true)
+	var told []string
+	b.console.Verbed = func(_ context.Context, user, verb string, err error) { told = append(told, user+": "+verb) }
+	b.tags("PAUSE app; SET auth.password = 'hunter2'; SHOW POOLS; PAUSE WORKLOAD batch; BEGIN")
+	if want := []string{"someone: PAUSE app", "someone: SET auth.password"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
 }

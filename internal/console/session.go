@@ -91,7 +91,19 @@ func (s *session) run(ctx context.Context, p *plan, a *answer) error {
 	if p.command.columns != nil {
 		a.tag = "SHOW"
 	}
-	return p.command.run(ctx, &call{session: s, command: p.command.name, args: p.args}, a)
+	err := p.command.run(ctx, &call{session: s, command: p.command.name, args: p.args}, a)
+	if s.console.Verbed != nil && !p.command.stats && p.command.columns == nil {
+		s.console.Verbed(ctx, s.user, p.spoken(), err)
+	}
+	return err
+}
+
+// spoken is a verb as the record has it: a setting's value may be a secret.
+func (p *plan) spoken() string {
+	if p.command.name == "SET" && len(p.args) > 0 {
+		return "SET " + echo(p.args[0].text)
+	}
+	return echo(p.source)
 }
 
 // appendAnswer appends all of a simple query's result.

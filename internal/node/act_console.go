@@ -24,6 +24,22 @@ func (l *actionsLink) Act(ctx context.Context, user string, o console.Order) (co
 	return deedOf(&done), err
 }
 
+// verbed puts a verb of PgBouncer's into the record.
+func (l *actionsLink) verbed(ctx context.Context, user, verb string, err error) {
+	body := map[string]any{"verb": verb, "who": "console user " + user}
+	if err != nil {
+		body["error"] = err.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), verbedWait)
+	defer cancel()
+	if err := l.desk.note(ctx, "verb.asked", body); err != nil {
+		l.desk.log.Error("event not recorded", "kind", "verb.asked", "error", err)
+	}
+}
+
+// verbedWait is how long the record may take.
+const verbedWait = 2 * time.Second
+
 // Deeds implements console.Actions.
 func (l *actionsLink) Deeds() []console.Deed {
 	list := l.desk.room.List()

@@ -82,7 +82,7 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 		Verbs: hot, Facts: hot,
 		Settings: consoleControl{back}, Control: consoleControl{back},
 		Version:   o.Build.Version,
-		Contained: hot, Actions: asked,
+		Contained: hot, Actions: asked, Verbed: asked.verbed,
 	})
 	pooler, err := proxy.New(hotConfig)
 	if err != nil {
@@ -96,6 +96,7 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 		return nil, errors.Join(err, pooler.Close())
 	}
 	served := webConfig(o, setup.config, webControl{back}, hot, log.With("room", "web"))
+	served.Note = heard.note
 	served.Routes, served.Metrics = rooms.routes, rooms.metrics
 	admin, err := web.New(served)
 	if err == nil {

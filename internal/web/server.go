@@ -58,7 +58,10 @@ type Config struct {
 	Build   Build
 	Routes  []Route                // of other rooms
 	Metrics []prometheus.Collector // of other rooms
-	Log     *slog.Logger
+	// Note puts into the record which verb was asked by whom; may be nil. It does
+	// not wait for a disk.
+	Note func(ctx context.Context, kind string, body any) error
+	Log  *slog.Logger
 }
 
 // Server serves the admin address and socket. Safe from any goroutine.

@@ -33,6 +33,7 @@ type verb func(ctx context.Context, o order) (notes []string, refusal *problem)
 const (
 	defaultWait = 30 * time.Second
 	longestWait = 10 * time.Minute
+	noteWait    = 2 * time.Second
 )
 
 // verbs by their name in the API.
@@ -138,6 +139,7 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		defer cancel()
 		notes, refusal := do(ctx, o)
 		log := s.config.Log.With("verb", name, "by", caller.Who, "database", o.Database, "client", o.ID)
+		s.told(name, caller, o, refusal)
 		if refusal != nil {
 			log.Warn("verb failed", "error", refusal.text)
 			refusal.write(w)
@@ -145,6 +147,22 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		}
 		log.Info("verb done")
 		writeJSON(w, http.StatusOK, result{name, notes})
+	}
+}
+
+// told puts a verb into the record with how it went.
+func (s *Server) told(name string, caller Caller, o order, refusal *problem) {
+	if s.config.Note == nil {
+		return
+	}
+	body := map[string]any{"verb": name, "who": caller.Who, "database": o.Database, "client": o.ID}
+	if refusal != nil {
+		body["error"] = refusal.text
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), noteWait)
+	defer cancel()
+	if err := s.config.Note(ctx, "verb.asked", body); err != nil {
+		s.config.Log.Error("event not recorded", "kind", "verb.asked", "error", err)
 	}
 }
 

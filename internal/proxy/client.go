@@ -54,6 +54,7 @@ type client struct {
 	work     *Workload        // nil = none is configured
 	slots    *schedule.Workload
 	group    *group       // its service, where leaks are looked for
+	tally    *work        // where its transactions are counted; nil before it has a pool
 	holding  *group       // the one that counts its server
 	poison   *wire.Report // told at the next message instead of an answer
 	skip     bool         // after poison: everything up to Sync
@@ -329,9 +330,11 @@ func (l *loop) lease(c *client, s *server, stale bool) bool {
 		waited := l.now - c.waitSince
 		st.WaitMicros += uint64(waited / 1000)
 		st.wait.Observe(waited)
+		c.waited(waited)
 		c.waitSince = 0
 	} else {
 		st.wait.Observe(0)
+		c.waited(0)
 	}
 	c.srv, s.client = s, c
 	c.leased()
@@ -482,6 +485,9 @@ func (l *loop) note(c *client, r reason) {
 	if st := l.stats(c.pool); st != nil {
 		st.refused[r]++
 		st.Errors++
+		if c.tally != nil && blameless[r] {
+			c.tally.failed++
+		}
 	} else {
 		l.proxy.gate.refused[r].Add(1)
 	}

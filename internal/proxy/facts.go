@@ -352,7 +352,7 @@ func (p *Proxy) Upstreams(context.Context) ([]UpstreamStat, error) {
 	var list []UpstreamStat
 	for _, up := range p.pools.hosts() {
 		h := up.host.Snapshot(p.now())
-		st := UpstreamStat{Name: up.name, Usable: h.Usable, Used: h.Total, Waiting: h.Waiting, Breaker: "closed", NextProbe: h.Breaker.NextProbe}
+		st := UpstreamStat{Name: up.name, Usable: h.Usable, Used: h.Total, Active: h.Active, Waiting: h.Waiting, Breaker: "closed", NextProbe: h.Breaker.NextProbe}
 		st.OperatorSlots, st.OperatorServers, st.Sockets = h.Operator, h.OperatorUp, int(up.sockets.Load())
 		if c := up.asked.Load(); c != nil {
 			st.AskedAt, st.MaxConnections, st.Reserved, st.Foreign, st.Missing = c.at, c.maxConnections, c.reserved, c.foreign, c.missing

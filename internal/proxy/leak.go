@@ -21,6 +21,45 @@ type group struct {
 	held    atomic.Int64 // servers
 	leaking atomic.Int64 // of these, kept idle for too long
 	top     atomic.Int64 // with on_leak cap: held may not grow beyond; 0 = free
+
+	mu   sync.Mutex // guards seen
+	seen Leak       // what Watch tells of it
+}
+
+// mark remembers a leak for those who watch.
+func (g *group) mark(c *client) {
+	if g == nil {
+		return
+	}
+	now := time.Now()
+	addr, _ := addrText(c)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.seen.LastAt) > leakRun {
+		g.seen = Leak{FirstAt: now}
+	}
+	n := g.seen.Marked + 1
+	g.seen = Leak{Upstream: c.pool.up.name, Workload: c.work.Name, Application: c.app, Addr: addr, User: c.user, Database: c.database,
+		Marked: n, FirstAt: g.seen.FirstAt, LastAt: now, OnLeak: leakRules[c.work.OnLeak], Text: append([]byte(nil), c.srv.sql...)}
+}
+
+// leakRun is how long after the last leak of a group the next one is counted
+// anew.
+const leakRun = 10 * time.Minute
+
+// leaks are the groups that have leaked lately.
+func (g *groups) leaks() []Leak {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []Leak
+	for _, one := range g.all {
+		one.mu.Lock()
+		if one.seen.Marked > 0 && time.Since(one.seen.LastAt) <= leakRun {
+			list = append(list, one.seen)
+		}
+		one.mu.Unlock()
+	}
+	return list
 }
 
 // groups are those of workloads that look for leaks.
@@ -108,6 +147,7 @@ func (l *loop) leak(c *client, now int64) bool {
 			c.holding.leaking.Add(1)
 		}
 		l.stats(c.pool).leaks++
+		c.holding.mark(c)
 		l.log.Warn("leak: a client keeps a server idle", "workload", w.Name, "application", c.app, "user", c.user, "database", c.database,
 			"addr", c.addr.String(), "client", c.id, "server_pid", c.srv.pid, "idle", time.Duration(now-c.idleAt).Round(time.Millisecond).String(),
 			"pinned", c.sess.Pinned(), "on_leak", leakRules[w.OnLeak], "sql", c.srv.lastSQL())

@@ -37,6 +37,7 @@ type loop struct {
 	blamed    blamed
 	limitsFor *ruling // that limitSets are of
 	limitSets map[limitKey]*limits
+	works     map[workKey]*work
 
 	turned  atomic.Int64
 	stopped bool

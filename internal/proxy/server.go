@@ -222,6 +222,10 @@ func (l *loop) answered(s *server, ev session.Event) {
 			took := l.now - c.txnAt
 			st.TransactionMicros += uint64(took / 1000)
 			st.transaction.Observe(took)
+			if c.tally != nil {
+				c.tally.transactions++
+				c.tally.transaction.Observe(took)
+			}
 		}
 		c.txnAt = 0
 	}

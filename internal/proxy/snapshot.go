@@ -102,6 +102,7 @@ type UserStat struct {
 type UpstreamStat struct {
 	Name          string
 	Usable, Used  int
+	Active        int // of those used, the ones that clients hold
 	Waiting       int
 	OldestWait    time.Duration
 	Breaker       string // closed, open, half-open

@@ -190,7 +190,7 @@ func (l *loop) assign(c *client, w *Workload) {
 	if w != nil && c.pool != nil {
 		c.slots = c.pool.up.host.Workload(w.Name)
 	}
-	c.group = l.proxy.groups.of(c)
+	c.group, c.tally = l.proxy.groups.of(c), l.count(c)
 }
 
 // reclassify follows what may have changed since the client's last lease. A

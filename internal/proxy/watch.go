@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"spillway/internal/wire"
+)
+
+// Watcher is what probes read of the hot path every second: one turn of each
+// loop, and nothing that a text must be taken apart for.
+type Watcher interface {
+	// Watch reads the holders and the workloads' counts. Crowds, which look at
+	// every client, are only counted where crowds is true.
+	Watch(ctx context.Context, crowds bool) (Watch, error)
+}
+
+// Watch is one reading; the caller owns it.
+type Watch struct {
+	At      time.Time
+	Holders []Holding
+	Counts  []WorkCount
+	Leaks   []Leak
+	Crowds  []Crowd // nil when not asked for
+}
+
+// Leak is servers of one service that were found kept idle for longer than its
+// workload's leak_after, since FirstAt.
+type Leak struct {
+	Upstream, Workload, Application, Addr string
+	User, Database                        string
+	Marked                                uint64
+	FirstAt, LastAt                       time.Time
+	OnLeak                                string // warn, cap, reclaim
+	Text                                  []byte // start of the last one's statement, with its literals
+}
+
+// Holding is a client that has a server. Times that have not begun are zero.
+type Holding struct {
+	Client                        uint64
+	PID                           int // of the server's backend
+	Upstream, Workload            string
+	Application, User, Database   string
+	Addr                          string // "unix" for a unix socket
+	State                         HoldState
+	CheckedOutAt, TransactionAt   time.Time
+	QueryAt, IdleAt               time.Time
+	Pinned                        bool
+	Leaking, Operator, Replicates bool
+	Text                          []byte // start of the last statement, with its literals
+}
+
+// HoldState is what a holder does with its server.
+type HoldState uint8
+
+// States of holders.
+const (
+	HoldRuns    HoldState = iota // a statement runs
+	HoldIdles                    // idle in a transaction
+	HoldAborted                  // idle in a transaction that has failed
+	HoldPins                     // idle, but the session keeps its server
+)
+
+// WorkCount is what the transactions of one workload on one upstream came to
+// since start. Workload is "" for clients that are in none.
+type WorkCount struct {
+	Upstream, Workload string
+	Transactions       uint64
+	Failed             uint64 // errors of the proxy that the client is not to blame for
+	Wait, Transaction  Histogram
+}
+
+// Crowd is the clients of one service on one host.
+type Crowd struct {
+	Upstream, Workload, Application string
+	Addr                            string // without the port
+	Clients, Holding, Waiting       int
+	OldestWait                      time.Duration
+}
+
+// maxCrowds bounds what made-up application names can cost.
+const maxCrowds = 1000
+
+type crowdKey struct {
+	upstream, workload, application string
+	addr                            netip.Addr
+}
+
+// work counts what WorkCount tells, on one loop.
+type work struct {
+	transactions, failed uint64
+	wait, transaction    Histogram
+}
+
+type workKey struct{ upstream, workload string }
+
+// maxWorks bounds what is kept of workloads that configs have named.
+const maxWorks = 10000
+
+// count returns where the client's transactions are counted.
+func (l *loop) count(c *client) *work {
+	if c.pool == nil {
+		return nil
+	}
+	key := workKey{c.pool.up.name, c.workName()}
+	w := l.works[key]
+	if w == nil {
+		if l.works == nil || len(l.works) >= maxWorks {
+			l.works = map[workKey]*work{}
+		}
+		w = new(work)
+		l.works[key] = w
+	}
+	return w
+}
+
+// waited counts a wait for a server, in ns.
+func (c *client) waited(ns int64) {
+	if c.tally != nil {
+		c.tally.wait.Observe(ns)
+	}
+}
+
+// blameless are errors that the workload's users have not caused themselves:
+// those an objective counts as bad.
+var blameless = [reasonCount]bool{
+	queueTimeout: true, queueFull: true, waitTooLong: true, queryTimeout: true, transactionTimeout: true,
+	poolDisabled: true, poolKilled: true, poolerShutdown: true, loginFailing: true, serverGone: true,
+	setupFailed: true, slotReclaimed: true, workloadPaused: true, leakCapped: true,
+}
+
+// Watch implements Watcher.
+func (p *Proxy) Watch(ctx context.Context, crowds bool) (Watch, error) {
+	w := Watch{At: time.Now()}
+	counts := map[workKey]*WorkCount{}
+	groups := map[crowdKey]*Crowd{}
+	err := p.facts(ctx, func(l *loop) {
+		for s := range l.servers {
+			if c := s.client; c != nil && c.srv == s && c.pool != nil {
+				w.Holders = append(w.Holders, l.holding(c, s))
+			}
+		}
+		for key, own := range l.works {
+			sum := counts[key]
+			if sum == nil {
+				sum = &WorkCount{Upstream: key.upstream, Workload: key.workload}
+				counts[key] = sum
+			}
+			sum.Transactions += own.transactions
+			sum.Failed += own.failed
+			sum.Wait.Add(&own.wait)
+			sum.Transaction.Add(&own.transaction)
+		}
+		if crowds {
+			l.countCrowds(groups)
+		}
+	})
+	w.Leaks = p.groups.leaks()
+	for _, sum := range counts {
+		w.Counts = append(w.Counts, *sum)
+	}
+	if crowds {
+		w.Crowds = make([]Crowd, 0, len(groups))
+		for _, g := range groups {
+			w.Crowds = append(w.Crowds, *g)
+		}
+	}
+	return w, err
+}
+
+func (l *loop) holding(c *client, s *server) Holding {
+	p := l.proxy
+	h := Holding{Client: c.id, PID: int(s.pid), Upstream: c.pool.up.name, Workload: c.workName(), Application: c.app,
+		User: c.user, Database: c.database, CheckedOutAt: p.at(c.leaseAt), TransactionAt: p.at(c.txnAt), QueryAt: p.at(c.queryAt),
+		Pinned: c.sess.IsPinned(), Leaking: c.leaking, Operator: c.operator, Replicates: s.oneWay}
+	h.Addr, _ = addrText(c)
+	switch {
+	case c.queryAt != 0 || !s.sess.Quiet():
+		h.State = HoldRuns
+	case s.sess.State() == wire.InTransaction:
+		h.State = HoldIdles
+	case s.sess.State() == wire.Failed:
+		h.State = HoldAborted
+	default:
+		h.State = HoldPins
+	}
+	if h.State != HoldRuns {
+		h.IdleAt = p.at(c.idleAt)
+	}
+	h.Text = append([]byte(nil), s.sql...)
+	return h
+}
+
+func (l *loop) countCrowds(groups map[crowdKey]*Crowd) {
+	for c := range l.clients {
+		if c.pool == nil || c.phase < phaseServe || c.phase >= phaseEnd {
+			continue
+		}
+		key := crowdKey{upstream: c.pool.up.name, workload: c.workName(), application: c.app}
+		if !c.local {
+			key.addr = c.addr.Addr()
+		}
+		g := groups[key]
+		if g == nil {
+			if len(groups) >= maxCrowds {
+				continue
+			}
+			g = &Crowd{Upstream: key.upstream, Workload: key.workload, Application: key.application, Addr: "unix"}
+			if !c.local {
+				g.Addr = key.addr.String()
+			}
+			groups[key] = g
+		}
+		g.Clients++
+		if c.srv != nil {
+			g.Holding++
+		}
+		if c.waitSince != 0 {
+			g.Waiting++
+			g.OldestWait = max(g.OldestWait, time.Duration(l.now-c.waitSince))
+		}
+	}
+}

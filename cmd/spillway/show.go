@@ -115,33 +115,6 @@ func (v *view) show(ctx context.Context, cmd *cobra.Command, running *remote.Cli
 	return printTable(cmd.OutOrStdout(), v.columns, rows, facts.At)
 }
 
-func newStatus() *cobra.Command {
-	var a asking
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "What the running node is and how full",
-		Args:  usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd, func(ctx context.Context, running *remote.Client) error {
-				facts, err := running.Facts(ctx, "state")
-				if err != nil {
-					return err
-				}
-				if a.json() {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(facts)
-				}
-				var state row
-				if err := json.Unmarshal(facts.Items, &state); err != nil {
-					return fmt.Errorf("read state: the node's answer is not as expected: %w", err)
-				}
-				return printFields(cmd.OutOrStdout(), statusFields(), state, facts.At)
-			})
-		},
-	}
-	a.flags(cmd)
-	return cmd
-}
-
 func statusFields() []column {
 	return []column{
 		{"state", "state", text}, {"version", "version", text}, {"driver", "driver", text}, {"loops", "loops", text}, {"up for", "started_at", age},

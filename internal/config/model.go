@@ -224,6 +224,7 @@ type Workload struct {
 	Match              Match
 	Mode               string // off, warn, enforce
 	Class              string // critical, normal, batch
+	Owner              string // who answers for it; "" = not said
 	Share              int    // guaranteed slots
 	Limit              int    // 0 = the server's budget
 	Lendable           Percent

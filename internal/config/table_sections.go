@@ -189,6 +189,8 @@ func workloadKeys() []key {
 			"warn only reports what the bounds would have done.", oneOf("off", "warn", "enforce")),
 		scalar("class", func(w *W) *string { return &w.Class }, "normal", "",
 			"Who goes first when slots are short.", oneOf("critical", "normal", "batch")),
+		scalar("owner", func(w *W) *string { return &w.Owner }, "", "",
+			"Who answers for it, as people call them; named in findings and in the verdict.", suggest("\"@data\"")),
 		scalar("share", func(w *W) *int { return &w.Share }, "0", "",
 			"Slots guaranteed on each server, in proportion: its slots × share / the sum of all shares, rounded up."),
 		scalar("limit", func(w *W) *int { return &w.Limit }, "0", "",

@@ -128,7 +128,7 @@ func (e *entry) level(at time.Time) Level {
 
 func (e *entry) finding() Finding {
 	s := &e.suspicion
-	return Finding{Key: s.Key, Detector: e.detector, Level: e.raised, Upstream: s.Upstream, Workload: s.Workload, Summary: s.Summary,
+	return Finding{Key: s.Key, Detector: e.detector, Level: e.raised, Upstream: s.Upstream, Workload: s.Workload, Fingerprint: s.Fingerprint, Summary: s.Summary,
 		Evidence: s.Evidence, Runbook: runbook(e.detector), Since: e.since, At: e.seen}
 }
 

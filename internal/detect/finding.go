@@ -33,6 +33,7 @@ type Finding struct {
 	Key, Detector      string
 	Level              Level
 	Upstream, Workload string
+	Fingerprint        string // of the statement it is about, 16 hexadecimal digits
 	Summary            string
 	Evidence           []string
 	Runbook            string
@@ -45,6 +46,7 @@ type Suspicion struct {
 	Key                string // the same for the same trouble of the same thing
 	Level              Level
 	Upstream, Workload string
+	Fingerprint        string
 	Summary            string
 	Evidence           []string
 	Since              time.Time // when it began, if the sample tells; zero: with the first sight

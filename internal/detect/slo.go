@@ -109,14 +109,14 @@ func (b *budget) count(p *sample.Proxy, at time.Time) {
 
 func (c *course) add(at time.Time, n counted) {
 	step := at.Truncate(c.step)
-	if k := len(c.points); k > 0 && !c.points[k-1].at.Before(step) {
+	if k := len(c.points); k > 0 && !c.points[k-1].at.Truncate(c.step).Before(step) {
 		return // the first of a step stands for it
 	}
 	if len(c.points) >= c.most {
 		copy(c.points, c.points[1:])
 		c.points = c.points[:len(c.points)-1]
 	}
-	c.points = append(c.points, coursePoint{step, n})
+	c.points = append(c.points, coursePoint{at, n})
 }
 
 // since is the counts at the begin of a window, and how much of it was seen.
@@ -144,20 +144,23 @@ func (b *budget) burn(at time.Time, window time.Duration) (rate float64, events 
 // Budget is how an objective stands.
 type Budget struct {
 	Objective Objective
-	All, Bad  float64       // transactions in the window, as far as they were seen
-	Seen      time.Duration // of the window
-	Used      float64       // part of the budget for what was seen of the window
-	Burns     map[string]float64
+	All, Bad  float64            // transactions in the window, as far as they were seen
+	Seen      time.Duration      // of the window
+	Used      float64            // part of the budget for what was seen of the window
+	Burns     map[string]float64 // by window, "1h"
+
+	TotalAll, TotalBad float64 // since start
 }
 
 func (b *budget) stat(at time.Time) Budget {
 	before, seen := b.coarse.since(at, b.objective.Window)
-	s := Budget{Objective: b.objective, All: b.total.all - before.all, Bad: b.total.bad - before.bad, Seen: seen, Burns: map[string]float64{}}
+	s := Budget{Objective: b.objective, All: b.total.all - before.all, Bad: b.total.bad - before.bad, Seen: seen, Burns: map[string]float64{}, TotalAll: b.total.all, TotalBad: b.total.bad}
 	if allowed := s.All * (1 - b.objective.Target); allowed > 0 {
 		s.Used = s.Bad / allowed * float64(seen) / float64(b.objective.Window)
 	}
 	for _, r := range burnRules() {
 		s.Burns[hours(r.Long)], _ = b.burn(at, r.Long)
+		s.Burns[hours(r.Short)], _ = b.burn(at, r.Short)
 	}
 	return s
 }

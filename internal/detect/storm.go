@@ -65,7 +65,7 @@ func (in *Input) storm(id string, host *sample.Host, holders []*sample.Holder) S
 	}
 	share := float64(len(holders)) / float64(max(host.Usable, 1))
 	g.Owner = ownerOf(in.Proxy, host.Name, g.Workload)
-	s := Suspicion{Key: id, Level: Warn, Upstream: host.Name, Workload: g.Workload}
+	s := Suspicion{Key: id, Level: Warn, Upstream: host.Name, Workload: g.Workload, Fingerprint: fmt.Sprintf("%016x", holders[0].Fingerprint)}
 	if share >= 0.5 {
 		s.Level = Page
 	}

@@ -34,6 +34,7 @@ func house() map[string]room {
 		"session":   {ours: []string{"wire", "statement"}},
 		"schedule":  {},
 		"statement": {},
+		"sample":    {},
 		// hot path
 		"uring":   {others: []string{"golang.org/x/sys"}},
 		"proxy":   {ours: hot, others: []string{"golang.org/x/sys"}},
@@ -44,12 +45,14 @@ func house() map[string]room {
 		"notify":     {},
 		"sweep":      {ours: []string{"sweep/when"}, others: []string{"github.com/jackc/pgx/", "golang.org/x/sys"}},
 		"job":        {others: []string{"github.com/jackc/pgx/"}},
+		"probe":      {ours: []string{"sample", "statement"}, others: []string{"github.com/jackc/pgx/"}},
+		"detect":     {ours: []string{"sample"}},
 		"sweep/when": {others: []string{"github.com/adhocore/gronx"}},
 		// top
 		"config":       {ours: append([]string{"config/fault", "sweep/when"}, hot...), others: []string{"github.com/goccy/go-yaml"}},
 		"config/fault": {},
 		"node": {
-			ours:   append([]string{"config", "config/fault", "console", "act", "job", "notify", "sweep", "sweep/when", "web"}, hot...),
+			ours:   append([]string{"config", "config/fault", "console", "act", "job", "notify", "sweep", "sweep/when", "web", "detect", "probe", "sample"}, hot...),
 			others: []string{"github.com/jackc/pgx/", "github.com/coreos/go-systemd/", "github.com/prometheus/client_golang/prometheus", "github.com/lmittmann/tint", "golang.org/x/sys"},
 		},
 		"drill":       {ours: []string{"node/remote"}, others: []string{"github.com/jackc/pgx/"}},

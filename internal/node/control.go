@@ -16,6 +16,7 @@ type hotpath struct {
 	proxy.Facts
 	proxy.Verbs
 	proxy.Containment
+	proxy.Watcher
 }
 
 // handle lets rooms reach the node that is made after them.

@@ -52,6 +52,7 @@ func joiners() []func(*seam) (joint, error) {
 		joinJob,
 		joinAct,
 		joinNotify,
+		joinWatch,
 	}
 }
 

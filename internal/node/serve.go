@@ -88,7 +88,7 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	hot.Facts, hot.Verbs, hot.Containment = pooler, pooler, pooler
+	hot.Facts, hot.Verbs, hot.Containment, hot.Watcher = pooler, pooler, pooler, pooler
 	heard := &word{log: log.Logger}
 	joined := &seam{handle: back, setup: setup, hot: hot, log: log.Logger, build: o.Build, note: heard.note, word: heard, actions: asked}
 	rooms, err := joinAll(joined)

@@ -40,6 +40,7 @@ type word struct {
 	mu       sync.RWMutex
 	findings []func(finding)
 	events   []func(context.Context, event) error
+	asides   []func(event)
 }
 
 // onFinding asks for every finding from now on.
@@ -56,6 +57,14 @@ func (w *word) onEvent(take func(context.Context, event) error) {
 	w.events = append(w.events, take)
 }
 
+// overhear asks for every event, beside those who keep it: what is done with it
+// matters to nobody.
+func (w *word) overhear(take func(event)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asides = append(w.asides, take)
+}
+
 // found tells a finding to everybody who asked.
 func (w *word) found(f finding) {
 	w.mu.RLock()
@@ -70,11 +79,14 @@ func (w *word) found(f finding) {
 func (w *word) note(ctx context.Context, kind string, body any) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
+	e := event{At: time.Now(), Kind: kind, Body: body}
+	for _, take := range w.asides {
+		take(e)
+	}
 	if len(w.events) == 0 {
 		w.log.Info("event", "kind", kind, "body", body)
 		return nil
 	}
-	e := event{At: time.Now(), Kind: kind, Body: body}
 	for _, take := range w.events {
 		if err := take(ctx, e); err != nil {
 			return err

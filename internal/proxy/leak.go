@@ -40,7 +40,7 @@ func (g *group) mark(c *client) {
 	}
 	n := g.seen.Marked + 1
 	g.seen = Leak{Upstream: c.pool.up.name, Workload: c.work.Name, Application: c.app, Addr: addr, User: c.user, Database: c.database,
-		Marked: n, FirstAt: g.seen.FirstAt, LastAt: now, OnLeak: leakRules[c.work.OnLeak], Text: append([]byte(nil), c.srv.sql...)}
+		Marked: n, FirstAt: g.seen.FirstAt, LastAt: now, OnLeak: leakRules[c.work.OnLeak], Text: append([]byte(nil), c.srv.lastText()...)}
 }
 
 // leakRun is how long after the last leak of a group the next one is counted

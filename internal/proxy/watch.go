@@ -188,7 +188,7 @@ func (l *loop) holding(c *client, s *server) Holding {
 	if h.State != HoldRuns {
 		h.IdleAt = p.at(c.idleAt)
 	}
-	h.Text = append([]byte(nil), s.sql...)
+	h.Text = append([]byte(nil), s.lastText()...)
 	return h
 }
 

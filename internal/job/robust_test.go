@@ -31,7 +31,7 @@ func TestBrokenConnection(t *testing.T) {
 		})
 	}
 	write(t, gate)
-	if out := <-done; out.How != Done || out.Token != 1 {
+	if out := <-done; out.How != Done || out.Token != 1 || out.Note != "" {
 		t.Errorf("got %+v", out)
 	}
 }
@@ -57,10 +57,10 @@ func TestServerAwayBriefly(t *testing.T) {
 	}
 	eventually(t, "the second waits again", func() bool { return waiting(t, room, "brief") == 1 })
 	write(t, gate)
-	if out := <-one; out.How != Done {
+	if out := <-one; out.How != Done || out.Note != "" {
 		t.Errorf("the first: %+v", out)
 	}
-	if out := <-two; out.How != Done {
+	if out := <-two; out.How != Done || out.Note != "" {
 		t.Errorf("the second: %+v", out)
 	}
 }

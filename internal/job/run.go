@@ -13,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Run runs an order to its end. The error is what kept the command from
@@ -26,70 +24,53 @@ func Run(ctx context.Context, o Order) (Outcome, error) {
 	}
 	o.defaults()
 	waiting, stop := o.untilSignal(ctx)
-	t := try{order: &o, holder: holder()}
-	why, err := t.acquire(waiting)
+	l := lease{order: &o, holder: holder()}
+	defer l.hangUp()
+	why, err := l.acquire(waiting)
 	if sig := stop(); sig != nil {
-		return t.unrun(Outcome{How: Stopped, Exit: 128 + int(number(sig)), Rows: -1, Note: "a signal came before it began"})
+		return l.unrun(Outcome{How: Stopped, Exit: 128 + int(number(sig)), Rows: -1, Note: "a signal came before it began"})
 	}
 	switch {
 	case err != nil:
-		hangUp(t.conn)
 		return Outcome{}, err
-	case t.token == 0:
-		hangUp(t.conn)
+	case l.token == 0:
 		return Outcome{How: Skipped, Rows: -1, Note: why, Began: time.Now()}, nil
 	}
-	return o.hold(ctx, &t)
-}
-
-// try is one run's way to the lease.
-type try struct {
-	order  *Order
-	holder string
-	conn   *pgx.Conn // nil: none
-	token  int64     // 0: it has not the lease
-	began  time.Time // when the attempt that got or renewed it began
+	return l.hold(ctx)
 }
 
 // acquire gets the lease as the order says, or tells why it is not to run. A
 // connection that breaks meanwhile is made anew.
-func (t *try) acquire(ctx context.Context) (why string, err error) {
-	o := t.order
+func (l *lease) acquire(ctx context.Context) (why string, err error) {
 	for {
-		if t.conn, err = o.reach(ctx); err != nil {
+		l.hangUp()
+		if l.conn, err = l.order.reach(ctx); err != nil {
 			return "", err
 		}
-		if err = prepare(ctx, t.conn); err == nil {
-			t.token, why, err = o.acquire(ctx, t.conn, t.holder)
+		if err = prepare(ctx, l.conn); err == nil {
+			l.token, why, err = l.order.acquire(ctx, l.conn, l.holder)
 		}
-		if err == nil && t.token > 0 {
+		if err == nil && l.token > 0 {
 			// How long the winning attempt took is not known: renew before trusting it.
-			t.began = time.Now()
-			t.conn, err = o.renew(ctx, t.conn, t.token, t.began.Add(trust))
+			l.began = time.Now()
+			err = l.attempt(ctx, l.trusted())
 		}
-		if err == nil || ctx.Err() != nil || t.conn != nil && !t.conn.IsClosed() {
+		if err == nil || ctx.Err() != nil || l.conn != nil && !l.conn.IsClosed() {
 			return why, err
 		}
-		o.Tell("the connection to PostgreSQL is lost: " + err.Error() + "; trying again")
-		hangUp(t.conn)
-		t.token = 0 // taken anew by the same holder, if it was
+		l.order.Tell("the connection to PostgreSQL is lost: " + err.Error() + "; trying again")
+		l.token = 0 // taken anew by the same holder, if it was
 	}
 }
 
 // unrun gives back what was taken by a run that does not begin.
-func (t *try) unrun(out Outcome) (Outcome, error) {
-	hangUp(t.conn)
-	if t.token == 0 {
+func (l *lease) unrun(out Outcome) (Outcome, error) {
+	if l.token == 0 {
 		return out, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
-	conn, err := t.order.reach(ctx)
-	if err != nil {
-		return out, err
-	}
-	defer hangUp(conn)
-	return out, t.order.finish(ctx, conn, t.token, &out)
+	return out, l.settle(ctx, &out)
 }
 
 // holder names this run in the lease and the history. The number tells apart
@@ -147,54 +128,88 @@ const endWithin = 30 * time.Second
 
 // hold runs the child under the lease. The lease is kept until the work in the
 // database has ended.
-func (o *Order) hold(ctx context.Context, t *try) (Outcome, error) {
-	out := Outcome{Token: t.token, Rows: -1, Began: time.Now()}
-	keeping, release := context.WithCancel(ctx)
-	defer release()
-	lost, kept := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(kept)
-		lost <- o.keep(keeping, t.conn, t.token, t.began)
-	}()
-	err := o.work(ctx, t.token, lost, &out)
+func (l *lease) hold(ctx context.Context) (Outcome, error) {
+	out := Outcome{Token: l.token, Rows: -1, Began: time.Now()}
+	err := l.clear(ctx, &out)
+	if out.How == "" && err == nil {
+		err = l.under(ctx, &out)
+	}
 	out.Lasted = time.Since(out.Began)
 	if err != nil && out.How == "" {
 		out.How, out.Exit, out.Note = Failed, ExitNotStarted, err.Error()
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	err = errors.Join(err, o.settle(end, t.token, &out))
-	release()
+	return out, errors.Join(err, l.settle(end, &out))
+}
+
+// clear ends what runs of earlier tokens left in the database: the one before
+// may have died without a word.
+func (l *lease) clear(ctx context.Context, out *Outcome) error {
+	if l.token == 1 {
+		return nil
+	}
+	_, err := l.endWork(ctx, l.token)
+	if l.lost != nil {
+		out.lose(l.lost)
+		return nil
+	}
+	return err
+}
+
+// under runs the child while another goroutine keeps the lease.
+func (l *lease) under(ctx context.Context, out *Outcome) error {
+	stop, kept := make(chan struct{}), make(chan struct{})
+	lost := make(chan error, 1)
+	go func() {
+		defer close(kept)
+		if l.lost = l.keep(ctx, stop); l.lost != nil {
+			lost <- l.lost
+		}
+	}()
+	err := l.order.work(ctx, l.token, lost, out)
+	close(stop)
 	<-kept
-	return out, err
+	return err
 }
 
 // settle ends what the run left in the database, writes its end down and gives
-// the lease back.
-func (o *Order) settle(ctx context.Context, token int64, out *Outcome) error {
-	conn, err := o.reach(ctx)
-	if err != nil {
-		return fmt.Errorf("write the job's end down: %w", err)
+// the lease back; on a new connection where the one of the lease is broken.
+func (l *lease) settle(ctx context.Context, out *Outcome) error {
+	for {
+		if l.conn == nil {
+			var err error
+			if l.conn, err = l.order.reach(ctx); err != nil {
+				return fmt.Errorf("write the job's end down: %w", err)
+			}
+		}
+		err := l.settleOn(ctx, *out)
+		if err == nil || l.conn != nil && !l.conn.IsClosed() || !sleep(ctx, workLook) {
+			return err
+		}
+		l.hangUp()
 	}
-	defer hangUp(conn)
-	ended, err := o.endWork(ctx, conn, token+1)
+}
+
+func (l *lease) settleOn(ctx context.Context, out Outcome) error {
+	ended, err := l.endWork(ctx, l.token+1)
 	if ended > 0 {
 		out.Note = join(out.Note, fmt.Sprintf("%d of its statements were ended", ended))
 	}
 	if err != nil {
 		out.Note = join(out.Note, err.Error())
 	}
-	return errors.Join(err, o.finish(ctx, conn, token, out))
+	if l.conn == nil || l.conn.IsClosed() {
+		return err
+	}
+	if wrote := l.finish(ctx, &out); wrote != nil {
+		err = errors.Join(err, fmt.Errorf("write the job's end down: %w", wrote))
+	}
+	return err
 }
 
 // work starts the child and sees it to its end.
-func (o *Order) work(ctx context.Context, token int64, lost chan error, out *Outcome) error {
-	if token > 1 {
-		// The one before may have died without a word.
-		if err := o.clear(ctx, token); err != nil {
-			return err
-		}
-	}
+func (o *Order) work(ctx context.Context, token int64, lost <-chan error, out *Outcome) error {
 	report, err := os.CreateTemp("", "spillway-job-")
 	if err != nil {
 		return fmt.Errorf("make the file for the job's report: %w", err)
@@ -210,19 +225,8 @@ func (o *Order) work(ctx context.Context, token int64, lost chan error, out *Out
 	return err
 }
 
-// clear ends what runs of earlier tokens left in the database.
-func (o *Order) clear(ctx context.Context, token int64) error {
-	conn, err := o.reach(ctx)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	_, err = o.endWork(ctx, conn, token)
-	return err
-}
-
 // watch passes signals on until the child ends, or must.
-func (o *Order) watch(ctx context.Context, c *child, lost chan error, out *Outcome) error {
+func (o *Order) watch(ctx context.Context, c *child, lost <-chan error, out *Outcome) error {
 	var deadline <-chan time.Time
 	if o.Deadline > 0 {
 		timer := time.NewTimer(o.Deadline)
@@ -247,16 +251,18 @@ func (o *Order) watch(ctx context.Context, c *child, lost chan error, out *Outco
 			o.Tell(fmt.Sprintf("its deadline of %v has passed; ending it", o.Deadline))
 			return out.ended(c, Deadline, fmt.Sprintf("ran into its deadline of %v", o.Deadline), o.Grace)
 		case why := <-lost:
-			how := Lost
-			if errors.Is(why, errUnwanted) {
-				how = Replaced
-			}
-			if why == nil {
-				why = context.Cause(ctx)
-			}
 			o.Tell(why.Error() + "; ending the job")
-			return out.ended(c, how, why.Error(), lastGrace)
+			out.lose(why)
+			return out.ended(c, out.How, out.Note, lastGrace)
 		}
+	}
+}
+
+// lose says that the lease was lost, and why.
+func (out *Outcome) lose(why error) {
+	out.How, out.Note = Lost, why.Error()
+	if errors.Is(why, errUnwanted) {
+		out.How = Replaced
 	}
 }
 

@@ -17,15 +17,14 @@ const (
 )
 
 // endWork cancels what the job's dead processes left running in the database,
-// and waits until none of it runs. below is exclusive: work of tokens before it
-// goes. A connection that is busy for a dead client does not notice by itself.
-func (o *Order) endWork(ctx context.Context, conn *pgx.Conn, below int64) (ended int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, workLimit)
-	defer cancel()
-	hard := time.Now().Add(workPatience)
+// and waits until none of it runs; work of tokens before below goes. It renews
+// the lease meanwhile, and goes on when that is lost: the work is to end all the
+// same. A connection that is busy for a dead client does not notice by itself.
+func (l *lease) endWork(ctx context.Context, below int64) (ended int, err error) {
+	hard, limit := time.Now().Add(workPatience), time.Now().Add(workLimit)
 	seen := map[uint32]bool{}
 	for {
-		w, err := o.cancelWork(ctx, conn, below, time.Now().After(hard))
+		w, err := l.order.cancelWork(ctx, l.conn, below, time.Now().After(hard))
 		if err != nil {
 			return len(seen), fmt.Errorf("end the job's statements: %w%s", err, mend(err, mendRights))
 		}
@@ -34,12 +33,18 @@ func (o *Order) endWork(ctx context.Context, conn *pgx.Conn, below int64) (ended
 		}
 		if len(w.ended) == 0 {
 			if w.hidden > 0 {
-				o.Tell(fmt.Sprintf("%d connections carry this job's name, but whether they work is not shown to this role%s", w.hidden, mendRights))
+				l.order.Tell(fmt.Sprintf("%d connections carry this job's name, but whether they work is not shown to this role%s", w.hidden, mendRights))
 			}
 			return len(seen), nil
 		}
-		if !sleep(ctx, workLook) {
+		if !sleep(ctx, workLook) || time.Now().After(limit) {
 			return len(seen), fmt.Errorf("end the job's statements: %d still run after %v", len(w.ended), workLimit)
+		}
+		if time.Since(l.began) < renewal || l.lost != nil {
+			continue
+		}
+		if l.lost = l.renew(ctx); l.conn == nil {
+			return len(seen), fmt.Errorf("end the job's statements: %w", l.lost)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type rival struct {
 	holder string
 	token  int64
 	until  time.Time
+	held   bool // until is to come
 	// ahead: the lease lasts for longer than anybody may ask for, so the server's
 	// clock went back since it was given.
 	ahead bool
@@ -33,6 +34,15 @@ type rival struct {
 // take gets the lease if it is free and writes the run down; token 0 when
 // another has it. A holder takes its own anew: it did not hear that it had it.
 func (o *Order) take(ctx context.Context, conn *pgx.Conn, holder string) (token int64, other rival, err error) {
+	// A look first: those who come in vain lock nothing, so that a thousand of them
+	// do not hold up the holder's renewal.
+	err = o.meet(ctx, conn, &other)
+	if err == nil && other.held && other.holder != holder {
+		return 0, other, nil
+	}
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, rival{}, fmt.Errorf("take the job's lease: %w%s", err, mend(err, mendSchema))
+	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			INSERT INTO spillway.job_lease AS l (name, token, holder, until, every, deadline)
@@ -56,9 +66,14 @@ func (o *Order) take(ctx context.Context, conn *pgx.Conn, holder string) (token 
 }
 
 // meet finds out who has the lease.
-func (o *Order) meet(ctx context.Context, tx pgx.Tx, other *rival) error {
-	return tx.QueryRow(ctx, "SELECT holder, token, until, until > clock_timestamp() + $2::interval FROM spillway.job_lease WHERE name = $1",
-		o.Name, ttl+time.Second).Scan(&other.holder, &other.token, &other.until, &other.ahead)
+func (o *Order) meet(ctx context.Context, db querier, other *rival) error {
+	return db.QueryRow(ctx, `SELECT holder, token, until, until > clock_timestamp(), until > clock_timestamp() + $2::interval
+		FROM spillway.job_lease WHERE name = $1`, o.Name, ttl+time.Second).Scan(&other.holder, &other.token, &other.until, &other.held, &other.ahead)
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 // collide marks the run that another start came into.

@@ -54,10 +54,18 @@ func TestProcesses(t *testing.T) {
 	var all sync.WaitGroup
 	for range n {
 		cmd := command(t, s, "--name", "crowd", "--", "sh", "-c", script)
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { codes <- exitOf(cmd.Wait()) })
+		all.Go(func() {
+			code := exitOf(cmd.Wait())
+			if code != 0 && code != ExitSkipped {
+				t.Logf("one said %s", errs.String())
+			}
+			codes <- code
+		})
 	}
 	for range n - 1 {
 		if code := <-codes; code != ExitSkipped {
@@ -92,13 +100,11 @@ func TestHolderKilled(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	dir := t.TempDir()
 	pid := filepath.Join(dir, "pid")
-	var out bytes.Buffer
 	first := command(t, s, "--name", "heir", "--", "sh", "-c", "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; exec "+psql(s, "SELECT pg_sleep(1000)"))
-	first.Stderr = &out
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its statement runs: "+out.String(), func() bool { return there(pid)() && running(t, s, "heir") == "1" })
+	eventually(t, "its statement runs", func() bool { return there(pid)() && running(t, s, "heir") == "1" })
 	second := command(t, s, "--name", "heir", "--overlap", "queue", "--", "sh", "-c", ": >"+dir+"/heir")
 	if err := second.Start(); err != nil {
 		t.Fatal(err)

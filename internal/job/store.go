@@ -135,30 +135,49 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// making is the advisory lock of those who make the tables, so that they do it
+// one after the other; the number is the first letters of "spillway job".
+const making = "8317125870538155895"
+
 // prepare makes the tables where they are missing.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
-	var there, home bool
-	var err error
-	// Of two who make it at once the catalog's unique index lets one through.
-	for range 10 {
-		if err = conn.QueryRow(ctx, "SELECT to_regclass('spillway.job_wait') IS NOT NULL, to_regnamespace('spillway') IS NOT NULL").Scan(&there, &home); err != nil || there {
-			break
-		}
-		make := "CREATE SCHEMA spillway; " + schema
-		if home {
-			make = schema // IF NOT EXISTS would ask for the right to create one all the same
-		}
-		if _, err = conn.PgConn().Exec(ctx, "BEGIN; SET LOCAL client_min_messages = warning; "+make+"; COMMIT").ReadAll(); err == nil {
+	there, _, err := furnished(ctx, conn)
+	// Sweeps make the same schema, without that lock: once, a loser tries again.
+	for tries := 0; tries < 2 && !there && err == nil; tries++ {
+		if err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return furnish(ctx, tx) }); err == nil {
 			return nil
 		}
-		if _, back := conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); back != nil {
-			return errors.Join(err, back)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "42P06") {
+			there, _, err = furnished(ctx, conn)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("make schema spillway for the job's lease: %w%s", err, mend(err, mendSchema))
 	}
 	return nil
+}
+
+// furnished tells whether the tables are there, and whether the schema is.
+func furnished(ctx context.Context, db querier) (tables, home bool, err error) {
+	err = db.QueryRow(ctx, "SELECT to_regclass('spillway.job_wait') IS NOT NULL, to_regnamespace('spillway') IS NOT NULL").Scan(&tables, &home)
+	return tables, home, err
+}
+
+func furnish(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock("+making+")"); err != nil {
+		return err
+	}
+	tables, home, err := furnished(ctx, tx)
+	if err != nil || tables {
+		return err
+	}
+	make := "CREATE SCHEMA spillway; " + schema
+	if home {
+		make = schema // CREATE SCHEMA IF NOT EXISTS asks for the right to create one all the same
+	}
+	_, err = tx.Conn().PgConn().Exec(ctx, "SET LOCAL client_min_messages = warning; "+make).ReadAll()
+	return err
 }
 
 // mendSchema is what a role lacks that may not make or use the tables.

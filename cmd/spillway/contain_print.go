@@ -57,8 +57,11 @@ func actionLine(a *node.Action, at time.Time) string {
 	default:
 		parts = append(parts, string(a.State))
 	}
+	strikes := a.Order.Kind == node.ActKill || a.Order.Kind == node.ActTerminate || a.Order.Cancel
 	switch {
-	case a.State == node.ActPreviewed:
+	case a.Order.Kind == node.ActBan:
+		parts = append(parts, fmt.Sprintf("%d have it now", a.Targets))
+	case a.State == node.ActPreviewed && strikes:
 		parts = append(parts, fmt.Sprintf("would hit %d", a.Targets))
 	case a.Targets > 0:
 		parts = append(parts, fmt.Sprintf("%d selected%s", a.Targets, outcomesOf(a.Hits)))

@@ -13,6 +13,7 @@ func Print(text []byte) uint64 {
 	if n := len(text); n > 0 && text[n-1] == 0 {
 		text = text[:n-1]
 	}
-	print, _ := Fingerprint(nil, text, true)
+	var room [512]byte // holds what most statements come to
+	print, _ := Fingerprint(room[:0], text, true)
 	return print
 }

@@ -149,6 +149,7 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 					refusal = &problem{http.StatusForbidden, fmt.Sprintf("this needs the role %s and the scope for it; %s has %s", route.Role, caller.Who, caller.Role), ""}
 				}
 				s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
+				s.denied(r.URL.Path, caller, refusal)
 				refusal.write(w)
 				return
 			}

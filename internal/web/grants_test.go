@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +30,11 @@ func TestGrants(t *testing.T) {
 			token("scoped", Operator, "pause:app", "things/*")},
 		Peers: map[uint32]Caller{me + 1: {Who: "ann", Role: Operator}, me + 2: {Who: "bob", Role: Viewer}},
 	}
-	var who []string
+	var who, noted []string
+	c.Note = func(_ context.Context, kind string, body any) error {
+		noted = append(noted, fmt.Sprint(kind, body.(map[string]any)["who"]))
+		return nil
+	}
 	c.Routes = []Route{{Method: "POST", Path: "things/{id}", Role: Operator, Answer: func(_ context.Context, a *Ask) (any, error) {
 		who = append(who, a.Caller.Who)
 		return "done", nil
@@ -76,6 +82,12 @@ func TestGrants(t *testing.T) {
 			if acted := len(f.asked)+len(who) > 0; acted != (ask.want == 200) {
 				t.Errorf("%s: %s: asked %q, %q", one.name, ask.path, f.asked, who)
 			}
+			if known := strings.Contains(one.name, "viewer"); known && !slices.Contains(noted, "request.refused"+map[string]string{"viewer": "viewer", "peer viewer": "bob"}[one.name]) {
+				t.Errorf("%s: %s: noted %q", one.name, ask.path, noted)
+			} else if ask.want == 401 && len(noted) > 0 {
+				t.Errorf("%s: %s: a stranger fills the record: %q", one.name, ask.path, noted)
+			}
+			noted = nil
 		}
 	}
 }

@@ -111,9 +111,12 @@ func (g *guard) door(next http.Handler, public func(*http.Request) bool) http.Ha
 	})
 }
 
+// anonymous is who asks without saying who.
+const anonymous = "anonymous"
+
 // caller tells who asks. refusal says why it is no more than a viewer.
 func (g *guard) caller(r *http.Request) (c Caller, refusal *problem) {
-	o, nobody := originOf(r), Caller{Who: "anonymous"}
+	o, nobody := originOf(r), Caller{Who: anonymous}
 	grants := g.grants.Load()
 	if o.local {
 		if o.known && (o.uid == 0 || o.uid == g.uid) {

@@ -127,6 +127,7 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		}
 		if caller, refusal = s.guard.permit(r, need, name, o.Database); refusal != nil {
 			s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
+			s.denied(r.URL.Path, caller, refusal)
 			refusal.write(w)
 			return
 		}
@@ -152,17 +153,29 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 
 // told puts a verb into the record with how it went.
 func (s *Server) told(name string, caller Caller, o order, refusal *problem) {
-	if s.config.Note == nil {
-		return
-	}
 	body := map[string]any{"verb": name, "who": caller.Who, "database": o.Database, "client": o.ID}
 	if refusal != nil {
 		body["error"] = refusal.text
 	}
+	s.note("verb.asked", body)
+}
+
+// denied puts into the record who asked for what is not theirs. Callers that
+// nobody knows stand in the log only: they could fill the record.
+func (s *Server) denied(path string, caller Caller, refusal *problem) {
+	if caller.Who != anonymous {
+		s.note("request.refused", map[string]any{"path": path, "who": caller.Who, "reason": refusal.text})
+	}
+}
+
+func (s *Server) note(kind string, body any) {
+	if s.config.Note == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), noteWait)
 	defer cancel()
-	if err := s.config.Note(ctx, "verb.asked", body); err != nil {
-		s.config.Log.Error("event not recorded", "kind", "verb.asked", "error", err)
+	if err := s.config.Note(ctx, kind, body); err != nil {
+		s.config.Log.Error("event not recorded", "kind", kind, "error", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +37,7 @@ func (r *rig) loaded(ctx context.Context) error {
 	}
 	fmt.Printf("\nbeside TPC-B at %d transactions/s from %d clients through the proxy; p99 in ms, at most %s each\n\n", r.rate, r.clients, r.limit)
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "method\trows/s\tp50 before\tduring\tafter\tp99 before\tduring\tafter\tduring/baseline\tsweep is")
+	fmt.Fprintln(w, "method\trows/s\tp50 without\twith\tp99 without\twith\trise\tby turn\tsweep is")
 	var sweep float64
 	for _, m := range methods() {
 		if r.only != "" && r.only != m.name {
@@ -80,19 +81,22 @@ func (r *rig) beside(ctx context.Context, pgbench string, m method, sweep *float
 	if err := wait(ctx, settle+r.baseline); err != nil {
 		return err
 	}
-	from := time.Now()
+	began := time.Now().Add(-r.baseline)
 	limit, cancel := context.WithTimeout(ctx, r.limit)
+	defer cancel()
 	var rows int64
+	var turns []turn
 	if m.name == "sweep" {
-		rows, err = r.byNode(limit, pooler)
+		rows, turns, err = r.byNode(ctx, pooler)
 	} else {
+		one := turn{from: time.Now()}
 		rows, err = m.run(limit, r, "bench")
+		one.to = time.Now()
+		turns = []turn{one}
 	}
-	cancel()
 	if err != nil {
 		return err
 	}
-	to := time.Now()
 	if err := wait(ctx, r.baseline); err != nil {
 		return err
 	}
@@ -101,46 +105,122 @@ func (r *rig) beside(ctx context.Context, pgbench string, m method, sweep *float
 	if err != nil {
 		return err
 	}
-	before, during, after := latencies.between(from.Add(-r.baseline), from), latencies.between(from, to), latencies.between(to, end)
-	rate := float64(rows) / to.Sub(from).Seconds()
+	latencies.row(w, m, rows, sweep, append([]turn{{to: began}}, append(turns, turn{from: end})...))
+	return nil
+}
+
+// turn is when a method was at work.
+type turn struct{ from, to time.Time }
+
+// row prints one method's line. turns begins and ends with one that bounds the
+// time that is looked at.
+func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, turns []turn) {
+	var with, without latencies
+	var busy time.Duration
+	var each []string
+	for i := 1; i < len(turns)-1; i++ {
+		before, during, after := s.between(turns[i-1].to, turns[i].from), s.between(turns[i].from, turns[i].to), s.between(turns[i].to, turns[i+1].from)
+		if i == 1 {
+			without = slices.Clone(before)
+		}
+		with, without = append(with, during...), append(without, after...)
+		busy += turns[i].to.Sub(turns[i].from)
+		each = append(each, fmt.Sprintf("%+.0f", 100*(during.at(0.99)/append(before, after...).at(0.99)-1)))
+	}
+	rate := float64(rows) / busy.Seconds()
 	if m.name == "sweep" {
 		*sweep = rate
 	}
 	times := "-"
 	if rate > 0 {
-		times = fmt.Sprintf("%.1f ×", *sweep/rate)
+		times = fmt.Sprintf("%.2g ×", *sweep/rate)
 	}
-	base := append(slices.Clone(before), after...)
-	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\n", m.about, rate, before.at(0.5), during.at(0.5), after.at(0.5),
-		before.at(0.99), during.at(0.99), after.at(0.99), 100*(during.at(0.99)/base.at(0.99)-1), times)
-	return nil
+	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\n", m.about, rate, without.at(0.5), with.at(0.5),
+		without.at(0.99), with.at(0.99), 100*(with.at(0.99)/without.at(0.99)-1), strings.Join(each, " "), times)
 }
 
-// byNode lets the running node sweep, which sees its own clients.
-func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (int64, error) {
-	socket := filepath.Join(pooler.Dir, "state", "admin.sock")
-	args := []string{"--socket", socket, "--database", "bench", "-o", "json"}
-	begun := make(chan error, 1)
-	var rows int64
-	go func() {
-		var err error
-		rows, err = r.command(context.Background(), append([]string{"sweep", "run", "public.sessions", "--where", condition, "--yes"}, args...)...)
-		begun <- err
-	}()
-	select {
-	case err := <-begun:
-		return rows, err
-	case <-ctx.Done():
+// byNode lets the running node sweep, which sees its own clients, in turns.
+func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, turns []turn, err error) {
+	node := nodeSweep{r, filepath.Join(pooler.Dir, "state", "admin.sock")}
+	if _, err := node.ask("run", "public.sessions", "--where", condition, "--yes", "--detach"); err != nil {
+		return 0, nil, err
 	}
-	if out, err := exec.Command(r.binary, append([]string{"sweep", "pause", "public.sessions"}, args...)...).CombinedOutput(); err != nil {
-		// The table's name is quoted in the list.
-		if out, err = exec.Command(r.binary, append([]string{"sweep", "pause", `"public"."sessions"`}, args...)...).CombinedOutput(); err != nil {
-			return 0, fmt.Errorf("pause: %w: %s", err, out)
+	for i := range r.turns {
+		one := turn{from: time.Now()}
+		phase := ""
+		if rows, phase, err = node.until(ctx, r.limit/time.Duration(r.turns)); err != nil {
+			return rows, nil, err
 		}
-	} else {
-		_ = out
+		one.to = time.Now()
+		turns = append(turns, one)
+		if phase == "done" || i == r.turns-1 {
+			break
+		}
+		if err := wait(ctx, r.baseline); err != nil {
+			return rows, nil, err
+		}
+		if _, err := node.ask("resume", "public.sessions", "--detach"); err != nil {
+			return rows, nil, err
+		}
 	}
-	return rows, errors.Join(<-begun)
+	return rows, turns, nil
+}
+
+// nodeSweep is the sweep in the running node.
+type nodeSweep struct {
+	*rig
+	socket string
+}
+
+func (n *nodeSweep) ask(args ...string) ([]byte, error) {
+	args = append(append([]string{"sweep"}, args...), "--socket", n.socket, "-o", "json")
+	if args[1] != "list" {
+		args = append(args, "--database", "bench")
+	}
+	out, err := exec.Command(n.binary, args...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w: %s", args, err, out)
+	}
+	return out, nil
+}
+
+// until lets it run so long, or to its end, and then pauses it.
+func (n *nodeSweep) until(ctx context.Context, d time.Duration) (rows int64, phase string, err error) {
+	pause, brake := time.Now().Add(d), ""
+	for {
+		out, err := n.ask("list")
+		if err != nil {
+			return 0, "", err
+		}
+		var list struct {
+			Items []struct {
+				Phase, Brake string
+				Deleted      int64
+				Duty         float64
+			}
+		}
+		if err := json.Unmarshal(out, &list); err != nil || len(list.Items) == 0 {
+			return 0, "", fmt.Errorf("read list: %w: %s", err, out)
+		}
+		now := list.Items[0]
+		if now.Phase != "running" {
+			return now.Deleted, now.Phase, nil
+		}
+		if n.verbose && now.Brake != brake {
+			brake = now.Brake
+			fmt.Fprintf(os.Stderr, "%s %d rows, duty %.3f, brake %q\n", time.Now().Format("15:04:05.0"), now.Deleted, now.Duty, brake)
+		}
+		if time.Now().After(pause) {
+			if _, err := n.ask("pause", "public.sessions"); err != nil {
+				return 0, "", err
+			}
+			pause = pause.Add(time.Hour)
+		}
+		// Asked seldom: what is measured shares this machine.
+		if err := wait(ctx, 500*time.Millisecond); err != nil {
+			return 0, "", err
+		}
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) error {

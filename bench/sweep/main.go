@@ -15,6 +15,7 @@ type settings struct {
 	rows     int
 	full     bool
 	limit    time.Duration // of one method
+	turns    int           // of the sweep beside the load
 	rate     int           // pgbench transactions a second
 	clients  int
 	baseline time.Duration // before and after
@@ -32,7 +33,8 @@ func main() {
 	flag.DurationVar(&s.limit, "limit", 45*time.Second, "longest time for one method beside the load")
 	flag.IntVar(&s.rate, "rate", 200, "foreground transactions a second (TPC-B, through the proxy)")
 	flag.IntVar(&s.clients, "clients", 8, "foreground clients")
-	flag.DurationVar(&s.baseline, "baseline", 20*time.Second, "how long the foreground is measured before and after")
+	flag.DurationVar(&s.baseline, "baseline", 20*time.Second, "how long the foreground is measured before and after, and between turns")
+	flag.IntVar(&s.turns, "turns", 3, "the sweep beside the load is paused this often, less one, to measure the foreground without it")
 	flag.BoolVar(&s.durable, "durable", true, "PostgreSQL with fsync; without, a disk shared with others disturbs less")
 	flag.BoolVar(&s.skipIdle, "skip-idle", false, "leave out the runs without load")
 	flag.BoolVar(&s.skipLoad, "skip-load", false, "leave out the runs beside the load")

@@ -18,8 +18,8 @@ const (
 	leastDuty = 0.005
 	// growEvery is how often the duty grows, halveEvery how often it halves.
 	growEvery, halveEvery = 500 * time.Millisecond, time.Second
-	// breathEvery and breath: in company the sweep rests now and then so that
-	// the brakes see how things are without it.
+	// breathEvery and breath: in company the sweep rests after its first batch and
+	// now and then, so that the brakes see how things are without it.
 	breathEvery, breath = 10 * time.Second, time.Second
 )
 
@@ -55,7 +55,7 @@ func NewPace(s Setting, now time.Time) *Pace {
 	if s.Share == 0 {
 		s.Share = 0.1
 	}
-	return &Pace{set: s, size: 1000, duty: s.Share, changed: now, breath: now}
+	return &Pace{set: s, size: 1000, duty: s.Share, changed: now, breath: now.Add(-breathEvery)}
 }
 
 // Duty is the part of the time spent in batches now.

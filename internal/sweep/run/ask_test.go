@@ -15,6 +15,7 @@ import (
 // TestPauseResumeCancel: what is wanted holds after the batch under way, from
 // another session, and a resumed sweep goes on where it was.
 func TestPauseResumeCancel(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 60_000, 96)
 	want := survivors(t, s, "NOT "+doomed)
@@ -66,6 +67,7 @@ func TestPauseResumeCancel(t *testing.T) {
 
 // TestTwoRunners: of two, one works and the other is told who does.
 func TestTwoRunners(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 80_000, 96)
 	want := survivors(t, s, "NOT "+doomed)
@@ -122,6 +124,7 @@ func TestBeginTogether(t *testing.T) {
 
 // TestLockedRows: rows that others hold are left out, and visited again.
 func TestLockedRows(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 5000, 100)
 	other := pgtest.Connect(t, s.URL(pgtest.Login{}))
@@ -145,6 +148,7 @@ func TestLockedRows(t *testing.T) {
 
 // TestRewrittenMeanwhile: a VACUUM FULL moves every row; none is missed.
 func TestRewrittenMeanwhile(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 60_000, 50)
 	want := survivors(t, s, "NOT "+doomed)
@@ -164,6 +168,7 @@ func TestRewrittenMeanwhile(t *testing.T) {
 // TestHours: outside its window a sweep waits, and says when it opens; after its
 // deadline it pauses, to be taken up again.
 func TestHours(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 20_000, 96)
 	now := time.Now().UTC()

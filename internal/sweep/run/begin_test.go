@@ -15,6 +15,7 @@ import (
 // TestRefusedBegin: an order that is refused after its plan leaves nothing
 // behind: no schema, no table, no file.
 func TestRefusedBegin(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 1000, 50)
 	s.Exec(t, `CREATE TABLE other (id text); CREATE SCHEMA shut;
@@ -66,6 +67,7 @@ func TestRefusedBegin(t *testing.T) {
 // TestLeastRights: a role with SELECT and DELETE, and a schema that was made for
 // it, is enough.
 func TestLeastRights(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 2000, 50)
 	s.Exec(t, "CREATE ROLE sweeper LOGIN; GRANT SELECT, DELETE ON sessions TO sweeper; CREATE ROLE late LOGIN; GRANT SELECT, DELETE ON sessions TO late")
@@ -90,6 +92,7 @@ func TestLeastRights(t *testing.T) {
 // TestFileElsewhere: a sweep whose file is on another machine fails and says so,
 // and does not go on without what was kept.
 func TestFileElsewhere(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 30_000, 96)
 	want := survivors(t, s, "NOT "+doomed)
@@ -151,6 +154,7 @@ func TestPausedMeanwhile(t *testing.T) {
 
 // TestThroughPooler: a pooler lends another backend for each transaction.
 func TestThroughPooler(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 1000, 50)
 	for _, kind := range pgtest.Kinds(t, "transaction") {

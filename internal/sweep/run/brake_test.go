@@ -106,6 +106,7 @@ const brakeRows = 400_000
 func slow() Options { return Options{Rate: 5000, NoVacuum: true} }
 
 func TestBrakeReplica(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{Settings: map[string]string{"wal_level": "replica", "max_wal_senders": "5"}})
 	replica := s.Replica(t)
 	seed(t, s, brakeRows, 96)
@@ -134,6 +135,7 @@ func TestBrakeReplica(t *testing.T) {
 }
 
 func TestBrakeLock(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, brakeRows, 96)
 	c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed}, slow())

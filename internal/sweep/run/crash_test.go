@@ -32,6 +32,7 @@ const crashRows, crashRate = 8_000, 10_000
 // rows that go are exactly those doomed at the cut-off, and each is counted and
 // kept once.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	binary, err := pgtest.SpillwayBinary()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"encoding/json"
 	"strconv"
 	"testing"
 
@@ -17,9 +18,19 @@ func TestStrategies(t *testing.T) {
 			want := survivors(t, s, "NOT "+doomed)
 			gone := s.Value(t, "SELECT count(*) FROM sessions WHERE "+doomed)
 			c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed, Strategy: strategy}, Options{})
+			var events []string
+			c.Note = func(kind string, body any) {
+				if _, err := json.Marshal(body); err != nil {
+					t.Errorf("event %s: %v", kind, err)
+				}
+				events = append(events, kind)
+			}
 			got, err := Run(t.Context(), c, id)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if n := len(events); n < 2 || events[0] != "sweep.started" || events[n-1] != "sweep.done" {
+				t.Errorf("events %v", events)
 			}
 			if got.Phase != Done || strconv.FormatInt(got.Deleted, 10) != gone {
 				t.Errorf("ended %s, %d deleted, want %s", got.Phase, got.Deleted, gone)

@@ -85,7 +85,7 @@ func Run(ctx context.Context, c Config, id int64) (*Sweep, error) {
 	stop := r.look(ctx)
 	defer stop()
 	r.note("sweep.started", nil)
-	return r.end(ctx, r.loop(ctx))
+	return r.end(ctx, r.work(ctx))
 }
 
 // begin reads the sweep, takes its locks, then its fence.
@@ -336,41 +336,56 @@ func (r *runner) step(ctx context.Context) (done bool, rest time.Duration, err e
 	return false, rest, b.want
 }
 
-// end writes down how the run ended.
+// work runs the loop to its end and writes down that it is done. A server that
+// dies just then may have lost the last batches: what it still knows of the
+// cursor decides where it goes on.
+func (r *runner) work(ctx context.Context) error {
+	for {
+		err := r.loop(ctx)
+		if err != nil {
+			return err
+		}
+		reason := ""
+		if n := len(r.sweep.Cursor.Again); n > 0 {
+			reason = fmt.Sprintf("%d places hold doomed rows that others kept locked; the next sweep takes them", n)
+		}
+		if err = r.last(ctx, Done, reason); err == nil {
+			return nil
+		}
+		if err = r.mend(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// end writes down how the run ended, unless it is done, and tells.
 func (r *runner) end(ctx context.Context, err error) (*Sweep, error) {
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectPatience)
-	defer cancel()
 	if errors.Is(err, ErrFenced) {
 		return nil, err
 	}
-	phase, reason := Done, ""
+	var failed error
+	phase, reason := Done, r.sweep.Reason
 	switch {
+	case err == nil:
 	case errors.Is(err, errCancel):
-		phase = Cancelled
+		phase, reason = Cancelled, ""
 	case errors.Is(err, errStop) && r.config.Adoptable:
-		phase = Running
+		phase, reason = Running, ""
 	case errors.Is(err, errStop):
 		phase, reason = Paused, err.Error()
+	case err == errPause: //nolint:errorlint // only the bare one has no reason
+		phase, reason = Paused, ""
 	case errors.Is(err, errPause):
-		phase = Paused
-		if err != errPause { //nolint:errorlint // only the bare one has no reason
-			reason = err.Error()
-		}
-	case err != nil:
+		phase, reason = Paused, err.Error()
+	default:
 		phase, reason = Failed, err.Error()
-	case len(r.sweep.Cursor.Again) > 0:
-		reason = fmt.Sprintf("%d places hold doomed rows that others kept locked; the next sweep takes them", len(r.sweep.Cursor.Again))
 	}
-	// What is told to be over is over: this commit, and so those of all batches
-	// before it, waits for the disk.
-	_, failed := r.session.conn.Exec(last, "SET synchronous_commit = local")
-	if failed == nil {
-		failed = r.last(last, phase, reason)
+	if phase == Done {
+		r.vacuum(ctx)
+	} else if failed = r.last(ctx, phase, reason); errors.Is(failed, ErrFenced) {
+		return nil, failed
 	}
 	r.sweep.Phase, r.sweep.Reason, r.sweep.Brake = phase, reason, ""
-	if phase == Done && failed == nil {
-		r.vacuum(ctx)
-	}
 	kind := string(phase)
 	if phase == Running {
 		kind = "left" // to be adopted
@@ -386,10 +401,25 @@ func (r *runner) end(ctx context.Context, err error) (*Sweep, error) {
 	return r.sweep, nil
 }
 
-// last writes down the phase in which a run leaves the sweep.
+// last writes down the phase in which a run leaves the sweep. What is told to be
+// over is over: this commit, and so those of all batches before it, waits for
+// the disk.
 func (r *runner) last(ctx context.Context, phase Phase, reason string) error {
-	_, err := r.session.conn.Exec(ctx, `UPDATE spillway.sweep SET phase = $3, want = 'run', reason = $4, brake = '', beat = clock_timestamp(), active = $5,
-		ended = CASE WHEN $3 IN ('paused', 'running') THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND fence = $2`, r.sweep.ID, r.sweep.Fence, phase, reason, r.sweep.Active)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectPatience)
+	defer cancel()
+	var ended *time.Time
+	_, err := r.session.conn.Exec(ctx, "SET synchronous_commit = local")
+	if err == nil {
+		err = r.session.conn.QueryRow(ctx, `UPDATE spillway.sweep SET phase = $3, want = 'run', reason = $4, brake = '', beat = clock_timestamp(), active = $5,
+			ended = CASE WHEN $3 IN ('paused', 'running') THEN NULL ELSE clock_timestamp() END WHERE id = $1 AND fence = $2 RETURNING ended`,
+			r.sweep.ID, r.sweep.Fence, phase, reason, r.sweep.Active).Scan(&ended)
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrFenced
+	}
+	if err == nil {
+		r.sweep.Phase, r.sweep.Reason, r.sweep.Brake, r.sweep.Ended = phase, reason, "", ended
+	}
 	return err
 }
 

@@ -50,6 +50,7 @@ func TestDropPartitions(t *testing.T) {
 // TestDropNot: a partition with a survivor that the planner does not see, or
 // that the role does not own, is swept by rows.
 func TestDropNot(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	for name, spoil := range map[string]string{
 		"a survivor":              "ALTER TABLE sessions DROP CONSTRAINT sessions_pkey; ALTER TABLE sessions ALTER expires_at DROP NOT NULL; CREATE TABLE sessions_0 PARTITION OF sessions DEFAULT; INSERT INTO sessions VALUES (-1, NULL)",
@@ -90,6 +91,7 @@ func TestDropNot(t *testing.T) {
 // TestDropBusy: a partition that somebody reads for long is dropped when they
 // are gone.
 func TestDropBusy(t *testing.T) {
+	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	s.Exec(t, parts)
 	want := survivors(t, s, "NOT "+before)

@@ -222,16 +222,19 @@ func (r *runner) closed() bool {
 const deadNetwork = 30 * time.Second
 
 // poll is how often a sweep that waits asks what is wanted of it.
-const poll = 250 * time.Millisecond
+// A window may be shut for most of the day: no need to write so often then.
+const poll, shutPoll = 250 * time.Millisecond, 2 * time.Second
 
 // hold waits for a brake or the window.
 func (r *runner) hold(ctx context.Context, v brake.Verdict, wait time.Duration, fresh <-chan struct{}) error {
 	if r.shut {
 		v = brake.Verdict{Level: brake.Hard, Readings: []brake.Reading{{Name: "window", Level: brake.Hard, Text: "opens at " + r.window.Opens(time.Now()).Format("15:04 MST")}}}
-		wait = poll
+		wait, fresh = shutPoll, nil
+	} else {
+		wait = min(max(wait, time.Millisecond), poll)
 	}
 	r.braked(v)
-	t := time.NewTimer(min(max(wait, time.Millisecond), poll))
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:

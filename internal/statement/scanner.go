@@ -153,7 +153,7 @@ func (s *Scanner) text(p []byte, i int) int {
 			}
 		case classDigit:
 			i++
-			for i < len(p) && (classOf[p[i]] == classDigit || p[i] == '.') {
+			for i < len(p) && classOf[p[i]] == classDigit {
 				i++
 			}
 			s.operand()

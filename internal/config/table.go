@@ -67,7 +67,7 @@ func topKeys() []key {
 		scalar("data_dir", func(c *Config) *string { return &c.DataDir }, "/var/lib/spillway", "",
 			"Folder of the log and of what must outlive a restart.", onRestart()),
 		scalar("driver", func(c *Config) *string { return &c.Driver }, "auto", "",
-			"How sockets are driven: io_uring and epoll on Linux, goroutine everywhere. auto takes the best the kernel permits.",
+			"How sockets are driven: io_uring, epoll, or goroutine (plain, for comparison). auto takes the best the kernel permits.",
 			oneOf("auto", "epoll", "io_uring", "goroutine"), onRestart()),
 		scalar("loops", func(c *Config) *int { return &c.Loops }, "auto", "",
 			"Event loops, each one thread. auto is one up to four CPUs, then a quarter of them.", autoZero(), onRestart()),

@@ -13,6 +13,19 @@ const KindsVariable = "SPILLWAY_KINDS"
 // Drivers are the ways Spillway can drive its sockets on Linux.
 var Drivers = []string{"epoll", "uring"}
 
+// AllKinds are Kinds and, unless the environment says otherwise, the portable
+// driver beside the others: for suites that hold the drivers against each other.
+func AllKinds(t testing.TB, modes ...string) []Kind {
+	t.Helper()
+	all := Kinds(t, modes...)
+	if os.Getenv(KindsVariable) == "" {
+		for _, mode := range modes {
+			all = append(all, SpillwayKind("goroutine", mode))
+		}
+	}
+	return all
+}
+
 // Kinds are those a suite runs on: Spillway under every driver in each of the
 // modes, or what the environment says.
 func Kinds(t testing.TB, modes ...string) []Kind {

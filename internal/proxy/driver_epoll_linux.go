@@ -23,7 +23,8 @@ type epoll struct {
 	ready  []*endpoint // readable without a further edge
 	spare  []*endpoint
 	buf    []byte
-	births int32 // tells an index's endpoint from its predecessor
+	births int32       // tells an index's endpoint from its predecessor
+	full   []*endpoint // listeners that rest, for want of a descriptor
 }
 
 const (
@@ -167,10 +168,14 @@ func (d *epoll) turn(wait int64) error {
 	if len(d.ready) > 0 {
 		wait = 0
 	}
+	if len(d.full) > 0 && (wait < 0 || wait > int64(acceptPause)) {
+		wait = int64(acceptPause)
+	}
 	n, err := d.wait(wait)
 	if err != nil {
 		return err
 	}
+	d.listenAgain()
 	for i := range n {
 		d.event(&d.events[i])
 	}
@@ -304,9 +309,36 @@ func (d *epoll) accept(ep *endpoint) {
 		default:
 			if !errors.Is(err, unix.EAGAIN) {
 				d.sink.hungUp(ep, err)
+				d.listenLater(ep)
 			}
 			return
 		}
+	}
+}
+
+// listenLater takes a listener out until the next turn: its event would stand
+// as long as clients wait that cannot be accepted, and the loop would spin.
+func (d *epoll) listenLater(ep *endpoint) {
+	if ep.closed || ep.slot < 0 {
+		return
+	}
+	d.watch(ep, 0)
+	d.full = append(d.full, ep)
+}
+
+func (d *epoll) listenAgain() {
+	for _, ep := range d.full {
+		if !ep.closed && ep.slot >= 0 {
+			d.watch(ep, unix.EPOLLIN)
+		}
+	}
+	d.full = d.full[:0]
+}
+
+func (d *epoll) watch(ep *endpoint, events uint32) {
+	ev := unix.EpollEvent{Events: events, Fd: ep.slot, Pad: ep.birth}
+	if err := unix.EpollCtl(d.fd, unix.EPOLL_CTL_MOD, int(ep.fd), &ev); err != nil {
+		d.sink.hungUp(ep, fmt.Errorf("watch listener: %w", err))
 	}
 }
 

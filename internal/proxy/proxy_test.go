@@ -51,7 +51,7 @@ func serve(t *testing.T, driver string, p *proxy.Policy) (*proxy.Proxy, string) 
 	return x, at
 }
 
-var drivers = []string{"epoll", "io_uring"}
+var drivers = []string{"epoll", "io_uring", "goroutine"}
 
 func TestQueriesThroughEveryDriverAndMode(t *testing.T) {
 	pg := pgtest.Start(t, pgtest.Options{})

@@ -152,7 +152,7 @@ func TestPooledSaysTheSame(t *testing.T) {
 	for _, sc := range goldenScripts() {
 		wanted[sc.name] = direct(t, s, sc)
 	}
-	for _, k := range pgtest.Kinds(t, "session", "transaction") {
+	for _, k := range pgtest.AllKinds(t, "session", "transaction") {
 		t.Run(strings.ReplaceAll(k.String(), "/", " "), func(t *testing.T) {
 			p := pooled(t, k, s)
 			for _, sc := range goldenScripts() {
@@ -172,7 +172,7 @@ func TestGeneratedScriptsSayTheSame(t *testing.T) {
 	s := fixtured(t)
 	seed := seedOf(t)
 	const rounds = 20
-	for _, k := range pgtest.Kinds(t, "session", "transaction") {
+	for _, k := range pgtest.AllKinds(t, "session", "transaction") {
 		t.Run(strings.ReplaceAll(k.String(), "/", " "), func(t *testing.T) {
 			p := pooled(t, k, s)
 			for round := range rounds {

@@ -29,7 +29,7 @@ func TestNegotiation(t *testing.T) {
 		"3.2 with options":      {raw.V32, map[string]string{"_pq_.a": "1", "_pq_.b": "x"}, []string{"_pq_.a", "_pq_.b"}},
 		"a version of tomorrow": {3<<16 | 9999, nil, nil},
 	}
-	for _, k := range pgtest.Kinds(t, "session", "transaction") {
+	for _, k := range pgtest.AllKinds(t, "session", "transaction") {
 		p := pooled(t, k, s)
 		for name, test := range tests {
 			t.Run(strings.ReplaceAll(k.String(), "/", " ")+" "+name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func checkCancel(t *testing.T, addr string, c *raw.Conn) {
 // TestCancelWithAWrongKeyDoesNothing guesses at keys near the right one.
 func TestCancelWithAWrongKeyDoesNothing(t *testing.T) {
 	s := fixtured(t)
-	for _, k := range pgtest.Kinds(t, "session", "transaction") {
+	for _, k := range pgtest.AllKinds(t, "session", "transaction") {
 		t.Run(strings.ReplaceAll(k.String(), "/", " "), func(t *testing.T) {
 			p := pooled(t, k, s)
 			c, err := raw.Dial(p.Addr())
@@ -181,7 +181,7 @@ func TestReplicationCommands(t *testing.T) {
 		say(q("IDENTIFY_SYSTEM")), say(q("SHOW wal_level")), say(q("SELECT 1")), say(q("TIMELINE_HISTORY 99")), hangUp(),
 	}}
 	want := direct(t, s, sc)
-	for _, k := range pgtest.Kinds(t, "session") {
+	for _, k := range pgtest.AllKinds(t, "session") {
 		if k.Mode != "session" {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 // child is the command with all that it starts, as one process group.
 type child struct {
 	cmd  *exec.Cmd
+	tied *leash        // nil where there is no shell
 	done chan struct{} // closed when the command itself has ended
 	err  error         // how; valid after done
 }
@@ -32,6 +33,10 @@ func (o *Order) launch(token int64, report string) (*child, error) {
 	go c.run(started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Command[0], err)
+	}
+	var err error
+	if c.tied, err = leashTo(cmd.Process.Pid); err != nil {
+		o.Tell(err.Error() + "; if this process is killed, what the command started is not")
 	}
 	return c, nil
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -94,17 +93,17 @@ func exitOf(err error) int {
 }
 
 // TestHolderKilled: another takes over from a holder that was killed, after
-// the lease; the dead one's child and statement are gone by then.
+// the lease; the dead one's processes and statements are gone by then.
 func TestHolderKilled(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	dir := t.TempDir()
 	pid := filepath.Join(dir, "pid")
-	first := command(t, s, "--name", "heir", "--", "sh", "-c", "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; exec "+psql(s, "SELECT pg_sleep(1000)"))
+	first := command(t, s, "--name", "heir", "--", "sh", "-c", "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; "+psql(s, "SELECT pg_sleep(1000)")+" & "+psql(s, "SELECT pg_sleep(1000)")+" & sleep 1000 & wait")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its statement runs", func() bool { return there(pid)() && running(t, s, "heir") == "1" })
+	eventually(t, "its statement runs", func() bool { return there(pid)() && running(t, s, "heir") == "2" })
 	second := command(t, s, "--name", "heir", "--overlap", "queue", "--", "sh", "-c", ": >"+dir+"/heir")
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
@@ -130,8 +129,8 @@ func TestHolderKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(child, 0); !errors.Is(err, syscall.ESRCH) && !zombie(child) {
-		t.Errorf("the dead holder's child is there: %v", err)
+	if left := alive(t, child); len(left) > 0 {
+		t.Errorf("of the dead holder's processes there are %v", left)
 	}
 	if n := running(t, s, "heir"); n != "0" {
 		t.Errorf("%s statements left", n)
@@ -141,9 +140,24 @@ func TestHolderKilled(t *testing.T) {
 	}
 }
 
-// zombie tells whether a process is dead and only waits for its parent; its
-// parent was killed, and who inherits it may be slow.
-func zombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && strings.Contains(string(stat), ") Z ")
+// alive are the processes of a group that are not zombies: those are dead and
+// only wait for a parent, and who inherits them may be slow.
+func alive(t *testing.T, group int) (left []string) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		// pid (name) state parent group …
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if fields[2] == strconv.Itoa(group) && fields[0] != "Z" {
+			left = append(left, string(stat))
+		}
+	}
+	return left
 }

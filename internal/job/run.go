@@ -220,6 +220,7 @@ func (o *Order) work(ctx context.Context, token int64, lost <-chan error, out *O
 	if err != nil {
 		return err
 	}
+	defer c.tied.letGo()
 	err = o.watch(ctx, c, lost, out)
 	out.Rows = countRows(report.Name())
 	return err

@@ -52,7 +52,14 @@ func Judge(s *State) []Fact {
 		add(Late, 0, last.Began.Add(s.Every), "did not start for %v, it is to every %v", round(s.Now.Sub(last.Began)), s.Every)
 	}
 	if limit, over := s.overrun(last); over {
-		add(Overrun, 0, last.Began.Add(limit), "runs or ran for longer than %v", limit)
+		how := "ran for longer than"
+		switch {
+		case last.How == Deadline:
+			how = "ran into its deadline of"
+		case last.Ended == nil:
+			how = "runs for longer than"
+		}
+		add(Overrun, 0, last.Began.Add(limit), "%s %v", how, limit)
 	}
 	if n := failures(s.Runs); n >= s.failuresEnough() {
 		add(Failing, n, s.Runs[n-1].Began, "failed %d times in a row, last: %s", n, s.latestEnd())

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,11 +22,14 @@ const askTimeout = 10 * time.Second
 // asking are the flags of commands that talk to a running node.
 type asking struct {
 	socket, config, output string
+	address, tokenFile     string
 }
 
 func (a *asking) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.socket, "socket", "", "the node's admin socket; goes before --config")
 	cmd.Flags().StringVarP(&a.config, "config", "c", "spillway.yaml", "the node's config file, whose data_dir holds the socket")
+	cmd.Flags().StringVar(&a.address, "address", "", "a node's admin address, as https://db-1:6433, in place of the socket; the token is SPILLWAY_TOKEN")
+	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "with --address: a file that holds the token")
 	outputFlag(cmd, &a.output)
 }
 
@@ -49,8 +55,18 @@ func (v *outputValue) Set(text string) error {
 	return nil
 }
 
-// node finds the running node's socket: as given, or by the config file.
+// node finds the running node: by its address or socket as given, or by the config file.
 func (a *asking) node() (*remote.Client, error) {
+	if a.address != "" && a.socket != "" {
+		return nil, usageError{errors.New("--address and --socket are two ways to one node; give one of them")}
+	}
+	if a.address != "" {
+		token, err := a.token()
+		if err != nil {
+			return nil, err
+		}
+		return remote.NewAt(a.address, token)
+	}
 	if a.socket != "" {
 		// The more exact of the two wins.
 		return remote.New(a.socket), nil
@@ -60,6 +76,27 @@ func (a *asking) node() (*remote.Client, error) {
 		return nil, fmt.Errorf("find the node's socket (or give it with --socket): %w", err)
 	}
 	return remote.New(node.AdminSocket(loaded.DataDir)), nil
+}
+
+// maxToken bounds what is read of a token's file.
+const maxToken = 4096
+
+// token is what is sent with --address; never an argument, which others of the
+// machine could read.
+func (a *asking) token() (string, error) {
+	if a.tokenFile == "" {
+		return os.Getenv("SPILLWAY_TOKEN"), nil
+	}
+	file, err := os.Open(a.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("read token: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxToken))
+	if err != nil {
+		return "", fmt.Errorf("read token: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // ask runs do with the node and a deadline.

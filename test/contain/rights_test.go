@@ -231,3 +231,38 @@ func asNobody(t *testing.T, p *pgtest.Pooler, args ...string) (stdout, stderr st
 	err = cmd.Run()
 	return out.String(), complaints.String(), err
 }
+
+// TestFromAfar: commands over the admin address, with a token.
+func TestFromAfar(t *testing.T) {
+	s := server(t)
+	p := serve(t, s, guarded())
+	binary, err := pgtest.SpillwayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("call\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []struct {
+		token string
+		args  []string
+		fails bool
+		says  string
+	}{
+		{"", []string{"workloads"}, false, "batch"},
+		{"", []string{"pause", "batch"}, true, "token is missing or wrong"},
+		{"look", []string{"pause", "batch"}, true, "needs the role operator"},
+		{"late", []string{"workloads"}, true, "expired"},
+		{"call", []string{"pause", "batch", "--for", "1m"}, false, "pause batch; stands"},
+		{"", []string{"resume", "batch", "--token-file", file}, false, "resume batch; done"},
+		{"", []string{"resume", "batch", "--token-file", "/nowhere"}, true, "read token"},
+	} {
+		cmd := exec.CommandContext(t.Context(), binary, append(one.args, "--address", "http://"+p.Admin)...)
+		cmd.Env = append(os.Environ(), "SPILLWAY_TOKEN="+one.token)
+		out, err := cmd.CombinedOutput()
+		if (err != nil) != one.fails || !strings.Contains(string(out), one.says) {
+			t.Errorf("%v with %q: %v\n%s", one.args, one.token, err, out)
+		}
+	}
+}

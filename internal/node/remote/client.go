@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -18,10 +20,13 @@ import (
 // hundred thousand clients.
 const maxAnswer = 64 << 20
 
-// Client asks the node behind one admin socket. Safe from any goroutine.
+// Client asks one node, over its admin socket or its admin address. Safe from
+// any goroutine.
 type Client struct {
-	socket string
-	http   *http.Client
+	place string // the socket's path, or the address, for errors
+	base  string // URL of the API's root
+	token string // "" over the socket
+	http  *http.Client
 }
 
 // Listing is what the API answers to a question for facts.
@@ -36,7 +41,19 @@ func New(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Client{place: socket, base: "http://localhost", http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// NewAt makes a client of the node whose admin address is a URL, with the token
+// to send. A token is never sent on to another host.
+func NewAt(address, token string) (*Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return nil, fmt.Errorf("address %q is not like https://db-1:6433", address)
+	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{place: u.Host, base: u.Scheme + "://" + u.Host + strings.TrimSuffix(u.Path, "/"), token: token,
+		http: &http.Client{CheckRedirect: stay, Transport: &http.Transport{DisableKeepAlives: true}}}, nil
 }
 
 // Facts reads the facts of that name.
@@ -95,12 +112,15 @@ func (c *Client) Call(ctx context.Context, method, path string, body, value any)
 }
 
 func (c *Client) ask(ctx context.Context, method, name string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://localhost/api/v1/"+name, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1/"+name, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if len(body) > 0 {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -123,14 +143,16 @@ func (c *Client) ask(ctx context.Context, method, name string, body []byte) ([]b
 // unreachable says in words what a person can do about it.
 func (c *Client) unreachable(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("no node has its admin socket at %s; is it running, and is this its data_dir?", c.socket)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no node listens on %s any more; is it running?", c.socket)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the admin socket %s is for root and the user Spillway runs as; use sudo", c.socket)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the node behind %s did not answer in time", c.socket)
+		return fmt.Errorf("the node at %s did not answer in time", c.place)
+	case c.token != "" || c.base != "http://localhost":
+		return fmt.Errorf("the node at %s cannot be reached: %w", c.place, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no node has its admin socket at %s; is it running, and is this its data_dir?", c.place)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no node listens on %s any more; is it running?", c.place)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the admin socket %s is for root and the user Spillway runs as; use sudo", c.place)
 	}
 	return err
 }

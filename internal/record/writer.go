@@ -1,0 +1,311 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"spillway/internal/record/event"
+	"spillway/internal/record/incident"
+	"spillway/internal/record/store"
+)
+
+// Waits between attempts to open the log.
+const (
+	firstWait = time.Second
+	mostWait  = 30 * time.Second
+	// lockedWait is the wait while another process has it.
+	lockedWait = time.Second
+	// mostConflicts is how often in a row others may be faster.
+	mostConflicts = 20
+)
+
+// write keeps the log open and writes what waits, until the record stops.
+func (r *Record) write(ctx context.Context) {
+	w := writer{Record: r}
+	wait := firstWait
+	for {
+		err := w.session(ctx)
+		if r.ended(ctx) {
+			return
+		}
+		r.sick(err)
+		if w.wrote {
+			wait = firstWait
+		}
+		pause := wait
+		if errors.Is(err, store.ErrLocked) {
+			pause = lockedWait
+		} else {
+			wait = min(2*wait, mostWait)
+		}
+		if !r.pause(ctx, pause) {
+			return
+		}
+	}
+}
+
+// ended reports whether the record stops.
+func (r *Record) ended(ctx context.Context) bool {
+	select {
+	case <-r.ending:
+		return true
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// pause waits, and reports whether the record goes on.
+func (r *Record) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.ending:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// writer is the state of the one goroutine that writes.
+type writer struct {
+	*Record
+	log   *store.Store
+	place event.Place
+	wrote bool   // in this session
+	known uint64 // the stream's sequence up to which everything is known to the book
+}
+
+// session opens the log, reads what it holds, and writes until something fails
+// or the record stops.
+func (w *writer) session(ctx context.Context) error {
+	w.wrote = false
+	began := time.Now()
+	log, err := store.Open(ctx, w.config.Store)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	w.log = log
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	w.config.Log.Info("log opened", "events", w.place.N, "took", time.Since(began).Round(time.Millisecond).String())
+	w.open.Store(log)
+	defer w.open.Store(nil)
+	return w.serve(ctx)
+}
+
+// load makes the book of what the log holds, and decides again what waits.
+func (w *writer) load(ctx context.Context) error {
+	end, err := w.log.End(ctx)
+	if err != nil {
+		return err
+	}
+	book := incident.NewBook(incident.Rules{})
+	err = w.log.Read(ctx, store.Which{Incidents: true}, func(m store.Stored) error {
+		// What cannot be read is left to verify to complain about.
+		if e, err := event.Decode(m.Bytes); err == nil {
+			book.Apply(e)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ids, err := w.idsSince(ctx)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.place, w.known = end, w.log.Last()
+	book.SetRules(w.rules.Incidents)
+	w.book = book
+	for _, e := range w.backlog {
+		w.resettle(e, ids)
+	}
+	return nil
+}
+
+// idsSince are those of the events that may have been written although the
+// write seemed to fail.
+func (w *writer) idsSince(ctx context.Context) (map[string]bool, error) {
+	ids := map[string]bool{}
+	if e := w.head(); e == nil || w.known == 0 {
+		return ids, nil
+	}
+	err := w.log.Read(ctx, store.Which{From: w.known + 1}, func(m store.Stored) error {
+		if e, err := event.Decode(m.Bytes); err == nil {
+			ids[e.ID] = true
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// resettle decides an entry on the book that the log made; mu is held. What of
+// it is in the log already stays as it is.
+func (w *writer) resettle(e *entry, ids map[string]bool) {
+	for e.written < len(e.events) && ids[e.events[e.written].ID] {
+		e.written++
+	}
+	if e.written > 0 {
+		for _, one := range e.events[e.written:] {
+			w.book.Apply(one)
+		}
+		return
+	}
+	w.bytes -= e.bytes
+	_ = w.settle(e) // who asked was answered the first time
+	w.bytes += e.bytes
+}
+
+// serve writes until something fails or the record stops.
+func (w *writer) serve(ctx context.Context) error {
+	trim, poll := time.NewTicker(trimEvery), time.NewTicker(pollEvery)
+	defer trim.Stop()
+	defer poll.Stop()
+	if err := w.first(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+		var err error
+		select {
+		case <-w.wake:
+		case <-trim.C:
+			err = w.trim(ctx)
+		case <-poll.C:
+			if w.config.Store.URL != "" {
+				err = w.catchUp(ctx, nil)
+			}
+		case <-w.ending:
+			return w.flush(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// first writes that the log is open: it is well when that stands.
+func (w *writer) first(ctx context.Context) error {
+	w.mu.Lock()
+	lost, at, waiting := w.lost, w.lostAt, len(w.backlog)
+	w.lost = 0
+	w.mu.Unlock()
+	if err := w.write1(ctx, "log.opened", map[string]any{"waiting": waiting}); err != nil {
+		return err
+	}
+	if lost > 0 {
+		if err := w.write1(ctx, "log.lost", map[string]any{"events": lost, "last_at": at}); err != nil {
+			return err
+		}
+	}
+	w.well()
+	return w.trim(ctx)
+}
+
+// write1 writes an event of the log's own.
+func (w *writer) write1(ctx context.Context, kind string, body any) error {
+	e := event.Event{ID: w.nextID(), At: time.Now(), Kind: kind, Region: w.config.Region, Node: w.config.Node, Body: event.Body(body)}
+	return w.append(ctx, e)
+}
+
+// flush writes what waits.
+func (w *writer) flush(ctx context.Context) error {
+	for e := w.head(); e != nil; e = w.head() {
+		for e.written < len(e.events) {
+			if err := w.append(ctx, e.events[e.written]); err != nil {
+				return err
+			}
+			e.written++
+		}
+		w.pop(e)
+	}
+	return nil
+}
+
+// append writes one event, behind what others wrote meanwhile.
+func (w *writer) append(ctx context.Context, e event.Event) error {
+	for range mostConflicts {
+		place, err := w.log.Append(ctx, e, w.place)
+		var unfit *store.Unfit
+		switch {
+		case err == nil:
+			w.place, w.wrote, w.known = place, true, w.log.Last()
+			return nil
+		case errors.As(err, &unfit):
+			w.config.Log.Error("event cannot be recorded", "kind", e.Kind, "error", err)
+			return nil
+		case !errors.Is(err, store.ErrConflict):
+			return err
+		}
+		there := false
+		if err := w.catchUp(ctx, func(id string) { there = there || id == e.ID }); err != nil {
+			return err
+		}
+		if there {
+			return nil
+		}
+	}
+	return fmt.Errorf("write to the log: others were faster %d times in a row", mostConflicts)
+}
+
+// catchUp takes what others wrote into the book. each gets their ids; may be nil.
+func (w *writer) catchUp(ctx context.Context, each func(id string)) error {
+	var fresh []event.Event
+	err := w.log.Read(ctx, store.Which{New: true}, func(m store.Stored) error {
+		e, err := event.Decode(m.Bytes)
+		if err != nil {
+			return nil // verify complains
+		}
+		w.place = event.Place{N: e.N, Hash: event.Hash(m.Bytes)}
+		if each != nil {
+			each(e.ID)
+		}
+		fresh = append(fresh, e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.known = w.log.Last()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range fresh {
+		if !strings.HasPrefix(e.ID, w.prefix()) {
+			w.book.Apply(e)
+		}
+	}
+	return nil
+}
+
+// trim takes away what retention says.
+func (w *writer) trim(ctx context.Context) error {
+	w.mu.Lock()
+	keep := w.rules.Keep
+	w.mu.Unlock()
+	before := time.Time{}
+	if keep.Age > 0 {
+		before = time.Now().Add(-keep.Age)
+	}
+	cut, some, err := w.log.PlanTrim(ctx, before, keep.Size)
+	if err != nil || !some {
+		return err
+	}
+	if err := w.write1(ctx, event.Trimmed, cut.Trim); err != nil {
+		return err
+	}
+	return w.log.Trim(ctx, cut)
+}

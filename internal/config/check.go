@@ -78,6 +78,7 @@ func (k *checker) check() {
 	k.checkJobs()
 	k.checkActing()
 	k.checkNotify()
+	k.checkRecord()
 }
 
 func (k *checker) checkServers() {

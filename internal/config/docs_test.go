@@ -64,7 +64,8 @@ func TestExampleIsDefaults(t *testing.T) {
 		case path == "region", path == "auth.file", path == "auth.type":
 		case section == "databases", section == "users", section == "workloads", section == "sweeps", section == "jobs",
 			section == "tokens", section == "peers", section == "runbook", section == "automatic",
-			section == "notify", section == "alarms":
+			section == "notify", section == "alarms",
+			section == "smoke_checks":
 		default:
 			unexpected = append(unexpected, path)
 		}

@@ -41,7 +41,8 @@ func extras() map[string]string {
 func firstNames() map[string]string {
 	return map[string]string{"servers": "main", "databases": "app", "users": "report", "workloads": "api", "sweeps": "sessions", "jobs": "cleanup",
 		"tokens": "oncall", "peers": "alice", "runbook": "rollout", "automatic": "storms",
-		"notify": "oncall", "alarms": "cloudwatch"}
+		"notify": "oncall", "alarms": "cloudwatch",
+		"smoke_checks": "health"}
 }
 
 // Example is docs/spillway.example.yaml.

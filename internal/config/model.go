@@ -25,20 +25,21 @@ type Config struct {
 	ApplicationNameAddHost bool
 	TCPKeepalive           time.Duration
 
-	Servers   map[string]*Server
-	Databases map[string]*Database
-	Users     map[string]*User
-	Workloads map[string]*Workload
-	Sweeps    map[string]*Sweep
-	Jobs      map[string]*Job
-	Actions   Actions
-	Tokens    map[string]*Token
-	Peers     map[string]*Peer
-	Runbook   map[string]*Command
-	Automatic map[string]*Automatic
-	Notify    map[string]*Channel
-	Alarms    map[string]*AlarmSource
-	Operators []string
+	Servers     map[string]*Server
+	Databases   map[string]*Database
+	Users       map[string]*User
+	Workloads   map[string]*Workload
+	Sweeps      map[string]*Sweep
+	Jobs        map[string]*Job
+	Actions     Actions
+	Tokens      map[string]*Token
+	Peers       map[string]*Peer
+	Runbook     map[string]*Command
+	Automatic   map[string]*Automatic
+	Notify      map[string]*Channel
+	Alarms      map[string]*AlarmSource
+	Operators   []string
+	SmokeChecks map[string]*SmokeCheck
 
 	Auth     Auth
 	TLS      TLS
@@ -47,6 +48,7 @@ type Config struct {
 	Pool     Pool
 	Session  Session
 	Log      Log
+	Record   Record
 
 	origin   origin
 	loaded   loaded

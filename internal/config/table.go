@@ -45,6 +45,10 @@ func table() []key {
 			"Who is told of findings, and how. Sent in the background, in order, tried again until taken; `spillway notify test NAME` sends a test.", channelKeys()),
 		named("alarms", func(c *Config) *map[string]*AlarmSource { return &c.Alarms },
 			"Monitors that may tell Spillway of alarms: each posts to /api/v1/alarms/NAME of the admin address.", alarmSourceKeys()),
+		section("record", func(c *Config) *Record { return &c.Record },
+			"The log of events, the incidents made of it, and what their reports compute with.", recordKeys()),
+		named("smoke_checks", func(c *Config) *map[string]*SmokeCheck { return &c.SmokeChecks },
+			"What must work for an incident to be over: `spillway incident resolve` runs all of them.", smokeKeys()),
 	)
 }
 

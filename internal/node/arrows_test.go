@@ -47,12 +47,14 @@ func house() map[string]room {
 		"job":        {others: []string{"github.com/jackc/pgx/"}},
 		"probe":      {ours: []string{"sample", "statement"}, others: []string{"github.com/jackc/pgx/"}},
 		"detect":     {ours: []string{"sample"}},
+		"record":     {ours: []string{"record/slo"}, others: []string{"github.com/nats-io/", "golang.org/x/sys"}},
+		"record/slo": {},
 		"sweep/when": {others: []string{"github.com/adhocore/gronx"}},
 		// top
-		"config":       {ours: append([]string{"config/fault", "sweep/when"}, hot...), others: []string{"github.com/goccy/go-yaml"}},
+		"config":       {ours: append([]string{"config/fault", "record/slo", "sweep/when"}, hot...), others: []string{"github.com/goccy/go-yaml"}},
 		"config/fault": {},
 		"node": {
-			ours:   append([]string{"config", "config/fault", "console", "act", "job", "notify", "sweep", "sweep/when", "web", "detect", "probe", "sample"}, hot...),
+			ours:   append([]string{"config", "config/fault", "console", "record", "record/slo", "act", "job", "notify", "sweep", "sweep/when", "web", "detect", "probe", "sample"}, hot...),
 			others: []string{"github.com/jackc/pgx/", "github.com/coreos/go-systemd/", "github.com/prometheus/client_golang/prometheus", "github.com/lmittmann/tint", "golang.org/x/sys"},
 		},
 		"drill":       {ours: []string{"node/remote"}, others: []string{"github.com/jackc/pgx/"}},

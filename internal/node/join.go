@@ -48,6 +48,7 @@ type joint struct {
 // can fail at run time (a disk, a peer) is a finding instead.
 func joiners() []func(*seam) (joint, error) {
 	return []func(*seam) (joint, error){
+		joinRecord,
 		joinSweep,
 		joinJob,
 		joinAct,

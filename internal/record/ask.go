@@ -173,13 +173,14 @@ func bound(f *incident.Finding) {
 // ErrAway says that the log is not open.
 var ErrAway = errors.New("the log is not open")
 
-// Verify checks the chain of the whole log.
-func (r *Record) Verify(ctx context.Context) (event.Verdict, error) {
+// Verify checks the chain of the whole log. head is the hash of an event that
+// must be in it, "" for none.
+func (r *Record) Verify(ctx context.Context, head string) (event.Verdict, error) {
 	log := r.open.Load()
 	if log == nil {
 		return event.Verdict{}, ErrAway
 	}
-	return log.Verify(ctx)
+	return log.Verify(ctx, head)
 }
 
 // Resolve runs the smoke checks and resolves an incident when they pass, or for

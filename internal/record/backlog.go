@@ -66,6 +66,7 @@ func (r *Record) room() error {
 		return nil
 	}
 	r.lost++
+	r.lostAll++
 	r.lostAt = time.Now()
 	return ErrFull
 }

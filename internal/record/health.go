@@ -98,7 +98,7 @@ type State struct {
 func (r *Record) State() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := State{Open: r.open.Load() != nil, Where: r.config.Store.Dir, Since: r.health.since, Waiting: len(r.backlog), Bytes: r.bytes, Lost: r.lost}
+	s := State{Open: r.open.Load() != nil, Where: r.config.Store.Dir, Since: r.health.since, Waiting: len(r.backlog), Bytes: r.bytes, Lost: r.lostAll}
 	if r.config.Store.URL != "" {
 		s.Where = "cluster"
 	}

@@ -28,7 +28,8 @@ type Record struct {
 	book    *incident.Book // what is in the log and in the backlog
 	backlog []*entry       // not in the log yet, oldest first
 	bytes   int            // of backlog
-	lost    uint64         // events that found no room in the backlog
+	lost    uint64         // events that found no room in the backlog and are not told yet
+	lostAll uint64         // since the start
 	lostAt  time.Time
 	health  health
 	series  series
@@ -90,6 +91,13 @@ func (r *Record) SetRules(rules Rules) {
 	defer r.mu.Unlock()
 	r.rules = rules
 	r.book.SetRules(rules.Incidents)
+}
+
+// Rules are what holds now.
+func (r *Record) Rules() Rules {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rules
 }
 
 // tick lets time pass: it measures, escalates, and resolves what is long over.

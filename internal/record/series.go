@@ -133,6 +133,17 @@ func (s *series) above(bucket int, d time.Duration) bool {
 	return bucket-1 < len(s.bounds) && s.bounds[bucket-1] >= d.Seconds()
 }
 
+// SlowBound is the bound of buckets that a threshold comes to: what is slow is
+// above it.
+func SlowBound(bounds []float64, slow time.Duration) time.Duration {
+	for _, b := range bounds {
+		if b >= slow.Seconds() {
+			return time.Duration(b * float64(time.Second)).Round(time.Millisecond)
+		}
+	}
+	return slow
+}
+
 // less is how much a counter has grown; one that fell began anew.
 func less(now, was uint64) uint64 {
 	if now < was {

@@ -47,16 +47,20 @@ type Walk struct {
 	last    Place
 	kept    uint64
 	sum     []byte
+	seek    string
+	seen    bool
 }
 
 // NewWalk begins a walk; trim is the last Trimmed event's body, zero for none.
-func NewWalk(trim Trim) *Walk { return &Walk{trim: trim} }
+// seek is the hash of an event that must be in the chain, "" for none.
+func NewWalk(trim Trim, seek string) *Walk { return &Walk{trim: trim, seek: seek} }
 
 // Step takes the next stored event. written is the hash that was written beside
 // it, empty for none.
 func (w *Walk) Step(stored []byte, written string) {
 	hash := Hash(stored)
 	w.verdict.Events++
+	w.seen = w.seen || hash == w.seek
 	e, err := Decode(stored)
 	if err != nil {
 		w.broken(w.last.N+1, err.Error())
@@ -90,14 +94,13 @@ func (w *Walk) judge(e *Event, hash, written string) {
 	}
 }
 
-// End says what was found. head is where the chain must end, zero when that is
-// not known.
-func (w *Walk) End(head Place) Verdict {
+// End says what was found.
+func (w *Walk) End() Verdict {
 	if w.kept != w.trim.Kept || w.kept > 0 && hex.EncodeToString(w.sum) != w.trim.Sum {
 		w.broken(0, fmt.Sprintf("of the %d events kept before %d, %d are there or one was changed", w.trim.Kept, w.trim.Before, w.kept))
 	}
-	if head.N != 0 && head != w.last {
-		w.broken(head.N, fmt.Sprintf("the chain ends at event %d", w.last.N))
+	if w.seek != "" && !w.seen {
+		w.broken(0, "the event that was the head earlier is not there: history was rewritten, or retention has taken it away")
 	}
 	w.verdict.Last, w.verdict.Head = w.last.N, w.last.Hash
 	return w.verdict

@@ -51,7 +51,7 @@ func count(t *testing.T, s *Store, w Which) int {
 
 func valid(t *testing.T, s *Store) event.Verdict {
 	t.Helper()
-	v, err := s.Verify(t.Context())
+	v, err := s.Verify(t.Context(), "")
 	if err != nil || !v.Valid() {
 		t.Fatalf("chain: %+v, %v", v, err)
 	}

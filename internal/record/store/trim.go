@@ -137,16 +137,17 @@ func (s *Store) Trim(ctx context.Context, c Cut) error {
 	return nil
 }
 
-// Verify walks the whole chain.
-func (s *Store) Verify(ctx context.Context) (event.Verdict, error) {
+// Verify walks the whole chain. head is the hash of an event that must be in it,
+// "" for none.
+func (s *Store) Verify(ctx context.Context, head string) (event.Verdict, error) {
 	trim, err := s.Trimmed(ctx)
 	if err != nil {
 		return event.Verdict{}, err
 	}
-	walk := event.NewWalk(trim)
+	walk := event.NewWalk(trim, head)
 	err = s.Read(ctx, Which{}, func(m Stored) error {
 		walk.Step(m.Bytes, m.Hash)
 		return nil
 	})
-	return walk.End(event.Place{}), err
+	return walk.End(), err
 }

@@ -43,6 +43,7 @@ func house() map[string]room {
 		"web":        {ours: []string{"proxy"}, others: []string{"github.com/prometheus/"}},
 		"act":        {},
 		"notify":     {},
+		"doctor":     {others: []string{"github.com/jackc/pgx/", "golang.org/x/sys"}},
 		"sweep":      {ours: []string{"sweep/when"}, others: []string{"github.com/jackc/pgx/", "golang.org/x/sys"}},
 		"job":        {others: []string{"github.com/jackc/pgx/"}},
 		"probe":      {ours: []string{"sample", "statement"}, others: []string{"github.com/jackc/pgx/"}},
@@ -54,7 +55,7 @@ func house() map[string]room {
 		"config":       {ours: append([]string{"config/fault", "record/slo", "sweep/when"}, hot...), others: []string{"github.com/goccy/go-yaml"}},
 		"config/fault": {},
 		"node": {
-			ours:   append([]string{"config", "config/fault", "console", "record", "record/slo", "act", "job", "notify", "sweep", "sweep/when", "web", "detect", "probe", "sample"}, hot...),
+			ours:   append([]string{"config", "config/fault", "console", "record", "record/slo", "act", "doctor", "job", "notify", "sweep", "sweep/when", "web", "detect", "probe", "sample"}, hot...),
 			others: []string{"github.com/jackc/pgx/", "github.com/coreos/go-systemd/", "github.com/prometheus/client_golang/prometheus", "github.com/lmittmann/tint", "golang.org/x/sys"},
 		},
 		"drill":       {ours: []string{"node/remote"}, others: []string{"github.com/jackc/pgx/"}},

@@ -210,9 +210,8 @@ func letThrough(folder string, log *slog.Logger) {
 // unknownBudget stands for the connections of an upstream that is asked later.
 const unknownBudget = 100
 
-// raiseFilesFor raises the limit of open files to what the policy allows to be
-// open at once, and warns when it stays below.
-func raiseFilesFor(p *proxy.Policy, log *slog.Logger) {
+// filesFor is how many files the policy allows to be open at once.
+func filesFor(p *proxy.Policy) uint64 {
 	need := uint64(fixedFiles + p.Limits.MaxClients)
 	for _, u := range p.Upstreams {
 		if u.MaxConnections > 0 {
@@ -221,6 +220,13 @@ func raiseFilesFor(p *proxy.Policy, log *slog.Logger) {
 			need += unknownBudget
 		}
 	}
+	return need
+}
+
+// raiseFilesFor raises the limit of open files to what the policy allows to be
+// open at once, and warns when it stays below.
+func raiseFilesFor(p *proxy.Policy, log *slog.Logger) {
+	need := filesFor(p)
 	limit, err := raiseFiles(need)
 	if err != nil {
 		log.Warn("limit of open files not raised", "error", err)

@@ -91,6 +91,21 @@ func (s *Sender) Host() string { return s.target.Host }
 // Close gives connections back. The sender can be used on.
 func (s *Sender) Close() { s.http.CloseIdleConnections() }
 
+// Reach asks the endpoint's host for its front page, which any answer will do
+// for: the way there is open, and its certificate is right. Nothing secret is sent.
+func (s *Sender) Reach(ctx context.Context) error {
+	front := url.URL{Scheme: s.target.Scheme, Host: s.target.Host, Path: "/"}
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, front.String(), nil)
+	if err != nil {
+		return &Failure{Verdict: Locked, Text: "make request"}
+	}
+	response, err := s.http.Do(request)
+	if err != nil {
+		return unreachable(err)
+	}
+	return response.Body.Close()
+}
+
 // Send puts the alarm to the endpoint. The error is a *Failure.
 func (s *Sender) Send(ctx context.Context, a alarm.Alarm) error {
 	body, header, err := s.render(a)

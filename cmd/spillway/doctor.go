@@ -55,9 +55,9 @@ func newDoctor() *cobra.Command {
 func printResults(out io.Writer, results []node.DoctorResult) {
 	at := time.Now()
 	for _, r := range results {
-		fmt.Fprintf(out, "%-5s %-16s %-28s %s\n", marked(string(r.Status)), text(r.Area, at), text(r.Check, at), text(r.Found, at))
+		fmt.Fprintf(out, "%-5s %-16s %-32s %s\n", marked(string(r.Status)), text(r.Area, at), text(r.Check, at), text(r.Found, at))
 		if r.Mend != "" {
-			fmt.Fprintf(out, "%-5s %-16s %-28s mend: %s\n", "", "", "", text(r.Mend, at))
+			fmt.Fprintf(out, "%-5s %-16s %-32s mend: %s\n", "", "", "", text(r.Mend, at))
 		}
 	}
 }

@@ -52,12 +52,13 @@ func (f File) examine(c *chart) {
 }
 
 func (k Certificate) examine(c *chart) {
+	check := "end of " + k.Key
 	cert, err := firstCertificate(k.Path)
 	if err != nil {
-		c.add(Fail, k.Key, "a PEM file with -----BEGIN CERTIFICATE-----", "%s: %v", k.Path, err)
+		c.add(Fail, check, "a PEM file with -----BEGIN CERTIFICATE-----", "%s: %v", k.Path, err)
 		return
 	}
-	lifetime(c, k.Key, cert)
+	lifetime(c, check, cert)
 }
 
 func firstCertificate(path string) (*x509.Certificate, error) {

@@ -57,6 +57,7 @@ type Host struct {
 	Address string
 	Login   *pgx.ConnConfig
 	Local   bool // a unix socket or loopback
+	again   bool // its certificate has been looked at
 }
 
 // Pool is the largest pool of a database on the server.

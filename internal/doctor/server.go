@@ -63,7 +63,7 @@ func (h *Host) login(ctx context.Context, c *chart) *pgx.Conn {
 	switch {
 	case encrypted:
 		c.add(OK, check, "", "PostgreSQL %s as %s, TLS, after %s", version, h.Login.User, took)
-		if certs := secure.ConnectionState().PeerCertificates; len(certs) > 0 {
+		if certs := secure.ConnectionState().PeerCertificates; len(certs) > 0 && !h.again {
 			lifetime(c, "certificate "+h.Address, certs[0])
 		}
 	case h.Local:
@@ -174,5 +174,5 @@ func clock(ctx context.Context, c *chart, conn *pgx.Conn) {
 	if skew < 0 {
 		word = "behind"
 	}
-	c.add(status, "clock", "let both follow the same NTP", "%s %s ours (±%s)", skew.Abs().Round(100*time.Microsecond), word, (best / 2).Round(100*time.Microsecond))
+	c.add(status, "clock", "let both follow the same NTP", "%s %s ours (±%s)", skew.Abs().Round(time.Microsecond), word, (best / 2).Round(time.Microsecond))
 }

@@ -56,7 +56,7 @@ func (s *Server) budget(c *chart, k stock) int {
 	if s.OperatorSlots >= budget {
 		c.add(Fail, "operator_slots", at+"operator_slots: 3", "%d leave nothing of %d", s.OperatorSlots, budget)
 	}
-	return max(budget-s.OperatorSlots, 0)
+	return max(min(budget, k.usable())-s.OperatorSlots, 0)
 }
 
 // sharing holds pools and workloads against what they share.
@@ -111,7 +111,7 @@ func (s *Server) databases(ctx context.Context, c *chart, conn *pgx.Conn) {
 // examine tries a login that the config names besides the server's own.
 func (d *Database) examine(ctx context.Context) *chart {
 	c := &chart{area: "database " + d.Name}
-	h := Host{Address: fmt.Sprintf("as %s (%s)", d.Login.User, d.Why), Login: d.Login, Local: true}
+	h := Host{Address: fmt.Sprintf("as %s (%s)", d.Login.User, d.Why), Login: d.Login, Local: true, again: true}
 	conn := h.login(ctx, c)
 	if conn == nil {
 		return c
@@ -130,7 +130,8 @@ func (d *Database) lookup(ctx context.Context, c *chart, conn *pgx.Conn) {
 	const check = "auth_query"
 	rows, err := conn.Query(ctx, d.Query, d.User)
 	if err != nil {
-		c.add(Fail, check, "let the role run it: a SECURITY DEFINER function, see docs/configuration.md", "it fails: %v", err)
+		found, _ := why(err)
+		c.add(Fail, check, "name functions with their schema (search_path is pg_catalog), and GRANT EXECUTE on a SECURITY DEFINER function that reads pg_authid", "%s", found)
 		return
 	}
 	defer rows.Close()
@@ -142,7 +143,7 @@ func (d *Database) lookup(ctx context.Context, c *chart, conn *pgx.Conn) {
 	switch {
 	case rows.Err() != nil:
 		found, _ := why(rows.Err())
-		c.add(Fail, check, "let the role run it: GRANT EXECUTE on a SECURITY DEFINER function that reads pg_authid", "%s", found)
+		c.add(Fail, check, "GRANT EXECUTE on a SECURITY DEFINER function that reads pg_authid", "%s", found)
 	case columns != 2:
 		c.add(Fail, check, "SELECT user, secret …", "it answers %d columns instead of two", columns)
 	case n > 1:

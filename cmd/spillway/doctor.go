@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"spillway/internal/config"
 	"spillway/internal/node"
+	"spillway/internal/node/remote"
 )
 
 func newDoctor() *cobra.Command {
@@ -29,11 +31,11 @@ func newDoctor() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			var tell func([]node.DoctorResult)
+			options := node.DoctorOptions{Send: send, Running: nodeRuns(cmd.Context(), loaded.DataDir)}
 			if output != "json" {
-				tell = func(results []node.DoctorResult) { printResults(out, results) }
+				options.Tell = func(results []node.DoctorResult) { printResults(out, results) }
 			}
-			report := node.Doctor(cmd.Context(), loaded, send, tell)
+			report := node.Doctor(cmd.Context(), loaded, options)
 			if output == "json" {
 				err = json.NewEncoder(out).Encode(report)
 			} else {
@@ -49,6 +51,16 @@ func newDoctor() *cobra.Command {
 	cmd.Flags().BoolVar(&send, "send", false, "send a test through every alarm channel")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// nodeRunsWithin is how long a running node may take to say that it is there.
+const nodeRunsWithin = 3 * time.Second
+
+func nodeRuns(ctx context.Context, dataDir string) bool {
+	ctx, cancel := context.WithTimeout(ctx, nodeRunsWithin)
+	defer cancel()
+	_, err := remote.New(node.AdminSocket(dataDir)).Facts(ctx, "state")
+	return err == nil
 }
 
 // printResults shows one area: a line for each look, and below it how to mend it.

@@ -9,14 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"spillway/internal/auth"
 	"spillway/internal/config"
 	"spillway/internal/doctor"
-	"spillway/internal/node/remote"
 	"spillway/internal/notify"
 	"spillway/internal/proxy"
 )
@@ -27,13 +25,19 @@ type (
 	DoctorResult = doctor.Result
 )
 
-// Doctor tries everything that a config names; send also sends a test through
-// every alarm channel. tell hears of each area as it is done.
-func Doctor(ctx context.Context, c *config.Config, send bool, tell func([]DoctorResult)) DoctorReport {
+// DoctorOptions say how far the doctor goes.
+type DoctorOptions struct {
+	Send    bool                 // a test through every alarm channel
+	Running bool                 // a node of this config runs, and holds its addresses
+	Tell    func([]DoctorResult) // hears of each area as it is done; may be nil
+}
+
+// Doctor tries everything that a config names.
+func Doctor(ctx context.Context, c *config.Config, o DoctorOptions) DoctorReport {
 	policy := c.Policy()
 	p := doctor.Plan{
-		DataDir: c.DataDir, Socket: AdminSocket(c.DataDir), NeedFiles: filesFor(policy), Send: send,
-		Running: nodeRuns(ctx, AdminSocket(c.DataDir)), Listen: doctorListen(c), Channels: doctorChannels(c),
+		DataDir: c.DataDir, Socket: AdminSocket(c.DataDir), NeedFiles: filesFor(policy), Send: o.Send,
+		Running: o.Running, Listen: doctorListen(c), Channels: doctorChannels(c),
 	}
 	for _, f := range c.Files() {
 		p.Files = append(p.Files, doctor.File{Key: f.Key, Path: f.Path, Secret: f.Secret})
@@ -48,17 +52,7 @@ func Doctor(ctx context.Context, c *config.Config, send bool, tell func([]Doctor
 		p.Servers = append(p.Servers, doctorServer(c, policy, policy.Upstreams[name]))
 	}
 	p.Databases = doctorDatabases(policy)
-	return doctor.Run(ctx, p, tell)
-}
-
-// nodeRunsWithin is how long the running node may take to say that it is there.
-const nodeRunsWithin = 3 * time.Second
-
-func nodeRuns(ctx context.Context, socket string) bool {
-	ctx, cancel := context.WithTimeout(ctx, nodeRunsWithin)
-	defer cancel()
-	_, err := remote.New(socket).Facts(ctx, "state")
-	return err == nil
+	return doctor.Run(ctx, p, o.Tell)
 }
 
 func hostOf(address string) string {

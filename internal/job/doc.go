@@ -12,7 +12,9 @@
 // clock. A holder renews every second and trusts what it got for trust only,
 // counted from before it asked; others take the row only after the lease's
 // whole length, ttl. Between the two there is time to end the child. So two
-// children never run at once as long as a process that is told to die does,
-// and clocks run at about the same speed. Each holder's token is higher than
-// the one before, for those who can check it.
+// children never run at once as long as a process that is told to die does, and
+// clocks run at about the same speed. Where neither holds (a holder that is
+// stopped cannot end its child) the next holder ends statements of lower tokens
+// in the database, every second. Each token is higher than the one before, for
+// those who can check it.
 package job

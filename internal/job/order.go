@@ -132,6 +132,7 @@ func (o *Outcome) Code() int {
 		return ExitSkipped
 	case Lost, Replaced:
 		return ExitLost
+	case Done, Failed, Stopped:
 	}
 	return o.Exit
 }

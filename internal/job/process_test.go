@@ -47,7 +47,8 @@ func command(t *testing.T, s *pgtest.Server, args ...string) *exec.Cmd {
 func TestProcesses(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{Settings: map[string]string{"max_connections": "60"}})
 	dir := t.TempDir()
-	script := fmt.Sprintf("echo $$ >>%s/ran; while [ ! -e %s/gate ]; do sleep 0.05; done", dir, dir)
+	// A second one beside the first would find its folder.
+	script := fmt.Sprintf("mkdir %[1]s/alone || : >%[1]s/two; trap 'rmdir %[1]s/alone; exit 1' TERM; echo $$ >>%[1]s/ran; while [ ! -e %[1]s/gate ]; do sleep 0.05; done; rmdir %[1]s/alone", dir)
 	n := processes(t)
 	codes := make(chan int, n)
 	var all sync.WaitGroup
@@ -78,6 +79,9 @@ func TestProcesses(t *testing.T) {
 	}
 	if ran, err := os.ReadFile(filepath.Join(dir, "ran")); err != nil || strings.Count(string(ran), "\n") != 1 {
 		t.Errorf("ran %q, %v", ran, err)
+	}
+	if there(filepath.Join(dir, "two"))() {
+		t.Error("two ran at once")
 	}
 }
 

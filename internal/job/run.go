@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -214,7 +210,7 @@ func (o *Order) work(ctx context.Context, token int64, lost <-chan error, out *O
 	if err != nil {
 		return fmt.Errorf("make the file for the job's report: %w", err)
 	}
-	defer os.Remove(report.Name())
+	defer func() { _ = os.Remove(report.Name()) }() // in the system's folder for what may be left
 	defer report.Close()
 	c, err := o.launch(token, report.Name())
 	if err != nil {
@@ -287,32 +283,6 @@ func (out *Outcome) judge(c *child, passed []syscall.Signal) {
 	case by != 0:
 		out.Note = fmt.Sprintf("ended by signal: %v", by)
 	}
-}
-
-// maxReport bounds what is read of a report.
-const maxReport = 1 << 20
-
-// countRows adds up the numbers of a report, one a line; -1 when there is none.
-func countRows(path string) int64 {
-	f, err := os.Open(path)
-	if err != nil {
-		return -1
-	}
-	defer f.Close()
-	text, _ := io.ReadAll(io.LimitReader(f, maxReport)) // what cannot be read is no report
-	total := int64(-1)
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "rows "))
-		rows, err := strconv.ParseInt(line, 10, 64)
-		if err != nil || rows < 0 {
-			continue
-		}
-		if total = max(total, 0); rows > math.MaxInt64-total {
-			return math.MaxInt64
-		}
-		total += rows
-	}
-	return total
 }
 
 func join(note, more string) string {

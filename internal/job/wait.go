@@ -89,6 +89,7 @@ func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (tok
 		o.Tell(busy + "; asking it to end")
 		token, err := o.await(ctx, conn, holder, func() (bool, error) { return true, o.unwant(ctx, conn) })
 		return token, "", err
+	case Skip:
 	}
 	return 0, busy, o.collide(ctx, conn, other)
 }

@@ -30,6 +30,7 @@ test)
 	need prometheus-pgbouncer-exporter program prometheus-pgbouncer-exporter
 	need python3 program python3
 	need python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
+	need python3-psycopg /usr/bin/python3 -c 'import psycopg'
 	need python3-asyncpg /usr/bin/python3 -c 'import asyncpg'
 	# The race detector links with C.
 	need gcc program gcc

@@ -171,7 +171,7 @@ func (n *normaliser) signed(t lexeme) {
 	c := n.text[t.Start]
 	adjacent := n.last == pieceOperator && n.end == t.Start
 	kind := signPiece(c)
-	if c == '?' && !adjacent && (t.End == len(n.text) || signPiece(n.text[t.End]) != pieceOperator) {
+	if c == '?' && !adjacent && !n.operatorAt(t.End) {
 		n.literal() // somebody's placeholder, or a text that is normalised already
 		return
 	}
@@ -188,6 +188,19 @@ func (n *normaliser) signed(t lexeme) {
 	}
 	n.set(kind)
 	n.sign, n.minus, n.lastMinus = c, mark, before
+}
+
+// operatorAt says whether an operator, and no comment, stands at i.
+func (n *normaliser) operatorAt(i int) bool {
+	if i == len(n.text) || signPiece(n.text[i]) != pieceOperator {
+		return false
+	}
+	if i+1 < len(n.text) {
+		if two := string(n.text[i : i+2]); two == "--" || two == "/*" {
+			return false
+		}
+	}
+	return true
 }
 
 // mayBeSign says whether a '-' after the last token is the sign of a number and

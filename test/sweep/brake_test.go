@@ -109,7 +109,7 @@ func TestForegroundTripled(t *testing.T) {
 	now := r.watcher()
 	r.must("run", "sessions", "--where", doomed, "--yes", "--detach", "--rate", "5000", "--no-vacuum")
 	// Long enough for the brakes to know what is usual.
-	before := r.wait(now, "rows go in company", func(s seen) bool { return s.Deleted > 15_000 && s.Brake == "" })
+	before := r.wait(now, "rows go in company", func(s seen) bool { return s.Deleted > 40_000 && s.Brake == "" })
 	more := r.crowd(12)
 	r.wait(now, "brake load", func(s seen) bool { return strings.Contains(s.Brake, "load:") })
 	r.wait(now, "half the duty", func(s seen) bool { return s.Duty < before.Duty/2 || s.Duty <= 0.01 })

@@ -9,12 +9,16 @@ import (
 // it is from now on.
 const relearn = 10 * time.Minute
 
+// learning is how long the load is only looked at: what its first second
+// happens to be is not what is usual.
+const learning = 5 * time.Second
+
 // load compares the transactions a second with what they were.
 type load struct {
 	recent []commits
 	usual  float64 // per second
 	busy   float64 // sessions at work, as a rule
-	known  bool
+	since  time.Time // zero until the first is known
 	held   time.Time
 }
 
@@ -51,8 +55,11 @@ func (l *load) judge(f, last Facts, limits Limits, add adder) {
 	// More sessions at work show at once, also without a proxy.
 	crowd := over(float64(f.Busy), l.busy*2+4, 0)
 	switch {
-	case !l.known:
-		l.usual, l.busy, l.known = now, float64(f.Busy), true
+	case l.since.IsZero():
+		l.usual, l.busy, l.since = now, float64(f.Busy), f.At
+		return
+	case f.At.Sub(l.since) < learning:
+		l.usual, l.busy = max(l.usual, now), max(l.busy, float64(f.Busy))
 		return
 	case level == Clear && crowd == Clear:
 		l.held = time.Time{}

@@ -156,11 +156,11 @@ func TestBrakeLock(t *testing.T) {
 func TestBrakeLoad(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, brakeRows, 96)
-	c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Rate: 20_000, NoVacuum: true})
+	c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed}, slow())
 	usual := newCrowd(t, s, 4)
 	a := launch(t, c, id)
 	// Long enough for the brakes to know what is usual.
-	a.until("rows go in company", func(p Progress) bool { return p.Deleted > 30_000 })
+	a.until("rows go in company", func(p Progress) bool { return p.Deleted > 40_000 })
 	before := a.now()
 	more := newCrowd(t, s, 12)
 	a.braked("load")

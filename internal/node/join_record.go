@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -142,46 +141,4 @@ func unrecorded(stands bool) []string {
 		return []string{}
 	}
 	return []string{"it holds, but is not in the log yet: the log is away, and gets it when it is back"}
-}
-
-// readings are the proxy's counts as the record takes them.
-type readings struct{ hot *hotpath }
-
-// blamed are the errors of the proxy that count against the objective: a client
-// is not to blame for them.
-func blamed(reason string) bool {
-	switch reason {
-	case "query_wait_timeout", "queue_full", "wait_too_long", "query_timeout", "transaction_timeout", "disabled", "killed", "shutdown",
-		"server_login_failing", "server_conn_crashed", "setup_failed", "slot_reclaimed", "workload_paused", "leak_capped":
-		return true
-	}
-	return false
-}
-
-// Read implements record.Sampler.
-func (r *readings) Read(ctx context.Context) (record.Reading, error) {
-	now := record.Reading{At: time.Now()}
-	pools, err := r.hot.Pools(ctx)
-	if err != nil {
-		return now, fmt.Errorf("read pools: %w", err)
-	}
-	for i := range pools {
-		p := &pools[i]
-		l := record.LoadReading{Workload: p.User + "@" + p.Database, InUse: p.ServersActive, Waiting: p.ClientsWaiting, OldestWait: p.OldestWait,
-			Waits: p.Wait.Counts[:], Transactions: p.Transaction.Counts[:]}
-		for reason, n := range p.Counters.ErrorsBy {
-			if blamed(reason) {
-				l.Failed += n
-			}
-		}
-		now.Loads = append(now.Loads, l)
-	}
-	upstreams, err := r.hot.Upstreams(ctx)
-	if err != nil {
-		return now, fmt.Errorf("read upstreams: %w", err)
-	}
-	for _, u := range upstreams {
-		now.Upstreams = append(now.Upstreams, incident.Usage{Upstream: u.Name, Used: u.Used, Usable: u.Usable, Waiting: u.Waiting})
-	}
-	return now, nil
 }

@@ -16,6 +16,14 @@ type OpenedBody struct {
 	Why      string    `json:"why,omitempty"` // of the severity
 	Finding  *Finding  `json:"finding,omitempty"`
 	Started  time.Time `json:"started"` // when the impact began, as far as known
+	Changes  []Past    `json:"changes,omitempty"`
+}
+
+// Past is a change marker from before an incident.
+type Past struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
 }
 
 // FoundBody is a finding that joins, changes or clears.

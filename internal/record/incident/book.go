@@ -132,6 +132,7 @@ func (b *Book) open(e event.Event) {
 		ID: e.Incident, Title: body.Title, Region: e.Region, Status: Open, Severity: body.Severity,
 		OpenedAt: e.At, wasOpen: e.At, Declared: body.Finding == nil,
 	}
+	i.Changes = body.Changes
 	i.Severities = []Change{{e.At, body.Severity, body.Why, e.Actor}}
 	i.mark(Mark{Clock: ImpactStart, At: body.Started, How: Clock(ImpactStart).Meaning(), Event: e.ID})
 	i.mark(Mark{Clock: Alert, At: e.At, How: "the incident was opened", Event: e.ID})

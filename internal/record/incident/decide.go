@@ -96,7 +96,7 @@ func (b *Book) opening(f Finding, a Asker) []event.Event {
 	severity, why := b.rules.Severity(b.ratio)
 	id := ID(a.At, f.Key)
 	drafts := []event.Event{a.draft(Opened, id, OpenedBody{
-		Title: cut(f.Summary, mostTitle), Severity: severity, Why: why, Finding: &f, Started: started(f, a.At),
+		Title: cut(f.Summary, mostTitle), Severity: severity, Why: why, Finding: &f, Started: started(f, a.At), Changes: b.lately(a.At),
 	})}
 	// What was known before stands at the beginning of its timeline.
 	opened := &Incident{Findings: []Member{{Finding: f}}}
@@ -106,6 +106,18 @@ func (b *Book) opening(f Finding, a Asker) []event.Event {
 		}
 	}
 	return drafts
+}
+
+// mostPast is how many changes before an incident stand with it.
+const mostPast = 30
+
+// lately are the changes of the week before.
+func (b *Book) lately(at time.Time) []Past {
+	var past []Past
+	for _, e := range b.Changes(at.Add(-changesBefore)) {
+		past = append(past, Past{e.At, e.Kind, cut(string(e.Body), mostTitle)})
+	}
+	return past[max(len(past)-mostPast, 0):]
 }
 
 // started is when a finding's trouble began, as far as that can be believed.

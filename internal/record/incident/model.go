@@ -87,6 +87,7 @@ type Incident struct {
 	Points     []Point       `json:"points,omitempty"`
 	Segments   []slo.Segment `json:"declared_impact,omitempty"`
 	Users      *UsersTold    `json:"declared_users,omitempty"`
+	Changes    []Past        `json:"changes,omitempty"` // of the week before
 	// Timeline is every event of it, oldest first; only kept for incidents that
 	// are not resolved, and by Fold.
 	Timeline []event.Event `json:"-"`

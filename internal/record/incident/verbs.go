@@ -225,7 +225,7 @@ func (b *Book) Open(title string, severity int, started time.Time, a Asker) (id 
 		started = a.At
 	}
 	id = ID(a.At, title)
-	return id, []event.Event{a.draft(Opened, id, OpenedBody{Title: cut(title, mostTitle), Severity: severity, Why: "declared", Started: started})}, nil
+	return id, []event.Event{a.draft(Opened, id, OpenedBody{Title: cut(title, mostTitle), Severity: severity, Why: "declared", Started: started, Changes: b.lately(a.At)})}, nil
 }
 
 // SetItem adds an action item, or changes the one of that number; 0 is a new one.

@@ -96,7 +96,7 @@ func count(m *Impact, points []incident.Point) {
 				beforeSum, beforeN = beforeSum+worst, beforeN+1
 			}
 			continue
-		case p.At.After(m.To.Add(time.Duration(p.Seconds * float64(time.Second)))):
+		case !p.At.Add(-time.Duration(p.Seconds * float64(time.Second))).Before(m.To):
 			if worst > 0 && p.At.Sub(m.To) <= afterFor {
 				afterSum, afterN = afterSum+worst, afterN+1
 			}
@@ -290,8 +290,8 @@ func (m *Impact) users(i *incident.Incident, c *Config, segments []slo.Segment) 
 		}
 	}
 	if principals > 0 {
-		m.Users = append(m.Users, Figure{Name: "distinct database users and applications connected", Value: float64(principals), Unit: "principals",
-			Formula: "most at once of (user, application_name) among Spillway's clients"})
+		m.Users = append(m.Users, Figure{Name: "distinct database users connected", Value: float64(principals), Unit: "principals",
+			Formula: "most at once of the users that Spillway's clients log in as"})
 	}
 }
 

@@ -98,7 +98,6 @@ func TestKillStuck(t *testing.T) {
 	p := serve(t, s, workloads)
 	api := atWork(t, p.URL(login("api", "web")), 10, transfer)
 	direct := atWork(t, s.URL(login("worker", "reporting")), 2, transfer)
-	sleeper, slept := hang(t, p.URL(login("other", "report")), "SELECT pg_sleep(12)")
 	var conns []*pgx.Conn
 	var told []<-chan error
 	for range stuck {
@@ -106,6 +105,8 @@ func TestKillStuck(t *testing.T) {
 		conns, told = append(conns, c), append(told, ch)
 	}
 	eventually(t, "all hang", limit, func() bool { return backends(t, s, "state = 'active' AND query LIKE '%pg_sleep(600)%'") == "200" })
+	sleeper, slept := hang(t, p.URL(login("other", "report")), "SELECT pg_sleep(4)")
+	eventually(t, "the report runs", limit, func() bool { return backends(t, s, "state = 'active' AND usename = 'other'") == "1" })
 	others := pids(t, s, "usename IN ('api', 'other') OR application_name = 'reporting'")
 
 	preview := order(t, p, "kill", "--workload", "batch", "--dry-run")
@@ -189,8 +190,8 @@ func TestKillDirect(t *testing.T) {
 	must(t, idle, "SELECT 1")
 	quiet := connect(t, s.URL(login("worker", "cron"))) // idle outside a transaction
 	must(t, quiet, "SELECT 1")
-	operator, spared := hang(t, s.URL(login("oncall", "cron")), "SELECT pg_sleep(5)")
-	through, inside := hang(t, p.URL(login("worker", "cron")), "SELECT pg_sleep(5)")
+	operator, spared := hang(t, s.URL(login("oncall", "cron")), "SELECT pg_sleep(4)")
+	through, inside := hang(t, p.URL(login("worker", "cron")), "SELECT pg_sleep(4)")
 	eventually(t, "all run", limit, func() bool {
 		return backends(t, s, "state = 'active' AND (query LIKE 'DO $$%' OR query LIKE '%pg_sleep%')") == "4"
 	})

@@ -32,7 +32,7 @@ func mixSpan(t *testing.T) time.Duration {
 	t.Helper()
 	switch text := os.Getenv("SPILLWAY_CONTAIN"); text {
 	case "":
-		return 12 * time.Second
+		return 8 * time.Second
 	case "long":
 		return time.Hour
 	default:

@@ -53,6 +53,10 @@ func (r *Room) Consider(ctx context.Context, f Finding) error {
 		case Ban:
 			o.Fingerprint = f.Fingerprint
 		case Kill:
+			if f.Workload == "" && f.Fingerprint == "" {
+				r.Log.Warn("automatic action left out: the finding names neither workload nor statement", "rule", rule.Name, "detector", f.Detector)
+				continue // an age alone would hit everybody's
+			}
 			if o.Select.Workload == "" {
 				o.Select.Workload = literal(f.Workload)
 			}

@@ -100,6 +100,7 @@ func TestSelection(t *testing.T) {
 		"too young":               {Selection{OlderThan: Duration(11 * time.Second)}, base, false, 0},
 		"idle by its silence":     {Selection{OlderThan: Duration(31 * time.Second)}, idle, false, 0},
 		"idle":                    {Selection{State: StateInTxn}, idle, true, 0},
+		"idle in words":           {Selection{State: "idle in transaction"}, idle, true, 0},
 		"active is not idle":      {Selection{State: StateInTxn}, base, false, 0},
 		"idle session is no kill": {Selection{User: "worker"}, pinned, false, 0},
 		"idle session when said":  {Selection{User: "worker", State: StateIdle}, pinned, true, 0},
@@ -114,6 +115,9 @@ func TestSelection(t *testing.T) {
 		"ddl":                     {Selection{User: "worker"}, guard("ddl"), false, 1},
 		"ddl by fingerprint":      {Selection{Fingerprint: "ab"}, guard("ddl"), true, 0},
 	} {
+		if err := one.s.check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		hits, guarded := one.s.Pick([]Holder{one.h}, at)
 		if (len(hits) == 1) != one.hit || guarded != one.guarded {
 			t.Errorf("%s: %d hits, %d guarded", name, len(hits), guarded)
@@ -170,6 +174,13 @@ func TestAutomatic(t *testing.T) {
 		synctest.Wait()
 		if len(b.field.strikes) > 0 {
 			t.Errorf("above its cap it struck %v", b.field.strikes)
+		}
+		b.rules.Automatic = []Automatic{{Name: "old", Detector: "long-transaction", Every: time.Minute,
+			Order: Order{Kind: Kill, Select: Selection{OlderThan: Duration(time.Second)}}}}
+		b.Hear(Finding{Detector: "long-transaction"}) // of a connection outside
+		synctest.Wait()
+		if len(b.field.strikes) > 0 {
+			t.Errorf("for a finding of nobody it struck %v", b.field.strikes)
 		}
 	})
 }

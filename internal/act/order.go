@@ -249,6 +249,7 @@ func (s *Selection) check() error {
 			return wrong(fmt.Sprintf("pattern %q is not a glob", glob), "* stands for any letters, ? for one.")
 		}
 	}
+	s.State = strings.ReplaceAll(s.State, " ", "-") // as pg_stat_activity has it
 	switch s.State {
 	case "", StateActive, StateInTxn, StateIdle:
 	default:

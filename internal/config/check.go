@@ -77,6 +77,7 @@ func (k *checker) check() {
 	k.checkSweeps()
 	k.checkJobs()
 	k.checkActing()
+	k.checkWatch()
 	k.checkNotify()
 	k.checkRecord()
 }

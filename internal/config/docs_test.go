@@ -63,7 +63,7 @@ func TestExampleIsDefaults(t *testing.T) {
 		switch {
 		case path == "region", path == "auth.file", path == "auth.type":
 		case section == "databases", section == "users", section == "workloads", section == "sweeps", section == "jobs",
-			section == "tokens", section == "peers", section == "runbook", section == "automatic",
+			section == "tokens", section == "peers", section == "runbook", section == "automatic", section == "targets", section == "slo",
 			section == "notify", section == "alarms",
 			section == "smoke_checks":
 		default:

@@ -40,7 +40,7 @@ func extras() map[string]string {
 
 func firstNames() map[string]string {
 	return map[string]string{"servers": "main", "databases": "app", "users": "report", "workloads": "api", "sweeps": "sessions", "jobs": "cleanup",
-		"tokens": "oncall", "peers": "alice", "runbook": "rollout", "automatic": "storms",
+		"tokens": "oncall", "peers": "alice", "runbook": "rollout", "automatic": "storms", "targets": "web", "slo": "api",
 		"notify": "oncall", "alarms": "cloudwatch",
 		"smoke_checks": "health"}
 }

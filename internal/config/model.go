@@ -40,6 +40,9 @@ type Config struct {
 	Alarms      map[string]*AlarmSource
 	Operators   []string
 	SmokeChecks map[string]*SmokeCheck
+	Watch       Watch
+	Targets     map[string]*Target
+	SLO         map[string]*SLO
 
 	Auth     Auth
 	TLS      TLS

@@ -129,6 +129,11 @@ func (e *Engine) ruleOut(v *Verdict) {
 			unknown("whether database %s answers", h.Name)
 		}
 	}
+	for host, p := range f.Postgres {
+		if p != nil && p.Activity != nil && p.Activity.Blind {
+			unknown("what other sessions of %s do: role %s is not a member of pg_monitor", host, p.Activity.Role)
+		}
+	}
 	healthy := 0
 	for _, t := range f.Targets {
 		if t.Up {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"reflect"
 	"sync"
 	"time"
 
@@ -19,14 +20,14 @@ import (
 // joinWatch brings probes and detectors: what they find is told to the other
 // rooms, and with what those find it becomes the verdict.
 func joinWatch(s *seam) (joint, error) {
-	d := &watchDesk{seam: s, log: s.log.With("room", "watch"), others: map[string]finding{}}
+	d := &watchDesk{seam: s, log: s.log.With("room", "watch"), others: map[string]finding{}, recorder: probe.NewRecorder()}
 	d.keep(s.setup.config)
 	s.word.onFinding(d.heard)
 	s.word.overhear(d.overheard)
 	return joint{
 		services: []service{{"watch", d.start, d.stop}},
 		routes:   d.routes(),
-		metrics:  []prometheus.Collector{newWatchCollector(d)},
+		metrics:  []prometheus.Collector{newWatchCollector(d), newPostgresCollector(d)},
 		apply:    d.keep,
 	}, nil
 }
@@ -35,20 +36,27 @@ func joinWatch(s *seam) (joint, error) {
 // what came of it.
 type watchDesk struct {
 	*seam
-	log    *slog.Logger
-	sight  hotSight
-	runner *probe.Runner
-	sights sights
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	log      *slog.Logger
+	hotSight hotSight
+	recorder *probe.Recorder
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
+
+	// turning is held while probes are started and stopped; taken before mu.
+	turning sync.Mutex
 
 	mu      sync.Mutex // guards what follows
+	sights  *sights    // nil before the start and after the end
+	watched watched
 	engine  *detect.Engine
 	frame   *sample.Frame
 	own     map[string]detect.Finding // told and not cleared, by key
 	others  map[string]finding        // of other rooms
 	changes []detect.Change           // the last ones, oldest first
 	owners  map[string]string
+	// config is what holds now. The node's own must not be asked for: it is
+	// locked while services start and stop.
+	config *config.Config
 }
 
 // frameEvery is how often the detectors look.
@@ -61,14 +69,15 @@ func (d *watchDesk) keep(c *config.Config) {
 		owners[name] = w.Owner
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.engine == nil {
 		d.engine = detect.New(boundsOf(c), objectivesOf(c))
 	} else {
 		d.engine.Configure(boundsOf(c), objectivesOf(c))
 		d.changed(time.Now(), "config reloaded")
 	}
-	d.owners = owners
+	d.owners, d.config = owners, c
+	d.mu.Unlock()
+	d.reprobe(c)
 }
 
 func (d *watchDesk) ownersNow() map[string]string {
@@ -78,10 +87,12 @@ func (d *watchDesk) ownersNow() map[string]string {
 }
 
 func (d *watchDesk) start() error {
-	d.sight = hotSight{hot: d.hot, owners: d.ownersNow, bounds: proxy.HistogramBounds()}
-	d.sights = makeSights(d)
-	d.runner = probe.NewRunner(d.sights.probes)
-	d.runner.Start()
+	c := d.configNow()
+	d.hotSight = hotSight{hot: d.hot, owners: d.ownersNow, bounds: proxy.HistogramBounds()}
+	s := d.startSights(c)
+	d.mu.Lock()
+	d.sights, d.watched = s, watchedOf(c)
+	d.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.done.Go(func() { d.loop(ctx) })
@@ -94,9 +105,66 @@ func (d *watchDesk) stop(context.Context) error {
 	}
 	d.cancel()
 	d.done.Wait()
-	d.runner.Stop()
-	d.sights.close()
+	d.turning.Lock()
+	defer d.turning.Unlock()
+	d.mu.Lock()
+	s := d.sights
+	d.sights = nil
+	d.mu.Unlock()
+	if s != nil {
+		s.stop()
+	}
 	return nil
+}
+
+// watched is what of a config the outer probes depend on.
+type watched struct {
+	servers map[string]config.Server
+	names   map[string][]string // databases by server
+	watch   config.Watch
+	targets map[string]config.Target
+}
+
+func watchedOf(c *config.Config) watched {
+	w := watched{servers: map[string]config.Server{}, names: map[string][]string{}, watch: c.Watch, targets: map[string]config.Target{}}
+	for name, one := range c.Servers {
+		w.servers[name], w.names[name] = *one, tablesIn(c, name)
+	}
+	for name, one := range c.Targets {
+		w.targets[name] = *one
+	}
+	return w
+}
+
+// reprobe makes the outer probes anew where a config asks for others.
+func (d *watchDesk) reprobe(c *config.Config) {
+	d.turning.Lock()
+	defer d.turning.Unlock()
+	next := watchedOf(c)
+	d.mu.Lock()
+	s, same := d.sights, reflect.DeepEqual(d.watched, next)
+	d.mu.Unlock()
+	if s == nil || same {
+		return
+	}
+	fresh := &sights{hot: s.hot, machine: s.machine, inner: s.inner}
+	s.stopOuter()
+	fresh.startOuter(d.postgresOf(c), targetsOf(c))
+	d.mu.Lock()
+	d.sights, d.watched = fresh, next
+	d.mu.Unlock()
+}
+
+func (d *watchDesk) configNow() *config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
+func (d *watchDesk) sightsNow() *sights {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sights
 }
 
 func (d *watchDesk) loop(ctx context.Context) {
@@ -114,8 +182,9 @@ func (d *watchDesk) loop(ctx context.Context) {
 
 // look makes a frame, lets the detectors judge it and tells what is new.
 func (d *watchDesk) look(at time.Time) {
-	f := d.sights.frame(at)
-	f.Region = d.current().Region
+	f := d.sightsNow().frame(at)
+	f.Region = d.configNow().Region
+	d.recorder.Add(at, numbersOf(f, d.frameNow()))
 	d.mu.Lock()
 	tell := d.engine.Look(f)
 	d.frame = f
@@ -140,6 +209,21 @@ func (d *watchDesk) look(at time.Time) {
 		}
 	}
 	d.mu.Unlock()
+}
+
+// frameNow is the last frame; nil before the first.
+func (d *watchDesk) frameNow() *sample.Frame {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.frame
+}
+
+// probeStats tell how the probes do; none before the start.
+func (d *watchDesk) probeStats() []sample.Probe {
+	if s := d.sightsNow(); s != nil {
+		return s.stats(time.Now())
+	}
+	return nil
 }
 
 func asFinding(f *detect.Finding) finding {

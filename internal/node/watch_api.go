@@ -108,6 +108,8 @@ func (d *watchDesk) routes() []web.Route {
 			defer d.mu.Unlock()
 			return map[string]any{"at": time.Now(), "items": findingViews(d.findings())}, nil
 		}},
+		{Method: http.MethodGet, Path: "flight", Answer: d.flight},
+		{Method: http.MethodGet, Path: "postgres", Answer: d.postgresView},
 		{Method: http.MethodGet, Path: "verdict", Answer: func(context.Context, *web.Ask) (any, error) { return d.verdictView(), nil }},
 	}
 }
@@ -126,7 +128,7 @@ func (d *watchDesk) verdictView() verdictView {
 	for _, c := range v.Changes {
 		view.Changes = append(view.Changes, changeView(c))
 	}
-	for _, p := range d.runner.Stats(time.Now()) {
+	for _, p := range d.probeStats() {
 		one := probeView{Name: p.Name, Up: p.Up, Failed: p.Failed, Error: p.Error, Took: p.Took.Seconds()}
 		if !p.GoodAt.IsZero() {
 			one.GoodAt = &p.GoodAt

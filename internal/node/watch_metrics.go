@@ -1,8 +1,6 @@
 package node
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spillway/internal/detect"
@@ -54,61 +52,52 @@ func (c *watchCollector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *watchCollector) Collect(out chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		if m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, v, labels...); err == nil {
-			out <- m
-		}
-	}
-	counter := func(d *prometheus.Desc, v float64, labels ...string) {
-		if m, err := prometheus.NewConstMetric(d, prometheus.CounterValue, v, labels...); err == nil {
-			out <- m
-		}
-	}
+	s := sink(out)
 	d := c.desk
 	v := d.verdict()
-	gauge(c.healthy, truth(v.Level == detect.None && !v.At.IsZero()))
+	s.gauge(c.healthy, truth(v.Level == detect.None && !v.At.IsZero()))
 	type key struct{ detector, level, upstream, workload string }
 	count := map[key]float64{}
 	for _, f := range v.Findings {
 		count[key{f.Detector, f.Level.String(), f.Upstream, f.Workload}]++
 	}
 	for k, n := range count {
-		gauge(c.findings, n, k.detector, k.level, k.upstream, k.workload)
+		s.gauge(c.findings, n, k.detector, k.level, k.upstream, k.workload)
 	}
 	for _, h := range v.Hosts {
-		gauge(c.busy, float64(h.Busy), h.Name)
-		gauge(c.usable, float64(h.Usable), h.Name)
+		s.gauge(c.busy, float64(h.Busy), h.Name)
+		s.gauge(c.usable, float64(h.Usable), h.Name)
 		if h.Forecast != nil {
-			gauge(c.slope, h.Forecast.PerMinute/60, h.Name)
-			gauge(c.full, h.Forecast.Full.Seconds(), h.Name)
+			s.gauge(c.slope, h.Forecast.PerMinute/60, h.Name)
+			s.gauge(c.full, h.Forecast.Full.Seconds(), h.Name)
 		}
 	}
-	for _, p := range d.runner.Stats(time.Now()) {
-		gauge(c.probeUp, truth(p.Up), p.Name)
+	for _, p := range d.probeStats() {
+		s.gauge(c.probeUp, truth(p.Up), p.Name)
 		if !p.GoodAt.IsZero() {
-			gauge(c.probeGood, float64(p.GoodAt.UnixMilli())/1e3, p.Name)
+			s.gauge(c.probeGood, float64(p.GoodAt.UnixMilli())/1e3, p.Name)
 		}
 		if p.Up {
-			gauge(c.probeTook, p.Took.Seconds(), p.Name)
+			s.gauge(c.probeTook, p.Took.Seconds(), p.Name)
 		}
 	}
 	d.mu.Lock()
 	frame, budgets := d.frame, d.engine.Budgets()
 	d.mu.Unlock()
 	for _, b := range budgets {
-		counter(c.good, b.TotalAll, b.Objective.Name)
-		counter(c.bad, b.TotalBad, b.Objective.Name)
-		gauge(c.used, b.Used, b.Objective.Name)
+		s.counter(c.good, b.TotalAll, b.Objective.Name)
+		s.counter(c.bad, b.TotalBad, b.Objective.Name)
+		s.gauge(c.used, b.Used, b.Objective.Name)
 		for window, rate := range b.Burns {
-			gauge(c.burn, rate, b.Objective.Name, window)
+			s.gauge(c.burn, rate, b.Objective.Name, window)
 		}
 	}
 	if frame != nil && frame.Machine != nil {
 		m := frame.Machine
-		gauge(c.cpu, m.CPU)
-		gauge(c.own, m.Own)
-		gauge(c.memory, m.MemoryFree)
-		gauge(c.memTotal, m.MemoryTotal)
+		s.gauge(c.cpu, m.CPU)
+		s.gauge(c.own, m.Own)
+		s.gauge(c.memory, m.MemoryFree)
+		s.gauge(c.memTotal, m.MemoryTotal)
 	}
 }
 

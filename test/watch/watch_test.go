@@ -1,0 +1,289 @@
+package watch
+
+import (
+	"context"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"spillway/internal/pgtest"
+)
+
+// TestLeak is report 001: a worker opens a transaction per item and ends none.
+func TestLeak(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	p := serve(t, s, "")
+	healthy(t, p)
+	began := time.Now()
+	var open []*pgx.Conn
+	for len(open) < 12 {
+		c := connect(t, p, "worker", "celery-sync")
+		exec(t, c, "BEGIN")
+		exec(t, c, "SELECT n FROM item WHERE id = 7")
+		open = append(open, c)
+		time.Sleep(time.Second) // the worker's pace
+	}
+	named(t, p, "leak/main/data-sync/celery-sync", time.Until(began.Add(time.Minute)), "leak: celery-sync (workload data-sync, owner @data)", "select n from item where id = ?")
+	t.Logf("named %v after the first", time.Since(began).Round(time.Second))
+	for _, c := range open {
+		c.Close(context.Background())
+	}
+	healthy(t, p)
+}
+
+// TestReclaimedLeak: the proxy takes the servers back; the leak is named all the
+// same.
+func TestReclaimedLeak(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	p := serve(t, s, "  nightly: {match: {application_name: nightly}, share: 1, leak_after: 1s, on_leak: reclaim}\n")
+	c := connect(t, p, "worker", "nightly")
+	exec(t, c, "BEGIN")
+	exec(t, c, "UPDATE item SET n = 1 WHERE id = 8")
+	v := named(t, p, "leak/main/nightly/nightly", 10*time.Second, "leak: nightly (workload nightly)", "update item")
+	if !strings.Contains(strings.Join(v.Findings[0].Evidence, " "), "reclaim") {
+		t.Errorf("evidence %q", v.Findings[0].Evidence)
+	}
+}
+
+// TestBlockedTable: a migration holds a table, the API's statements wait.
+func TestBlockedTable(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	p := serve(t, s, "")
+	healthy(t, p)
+	blocker := connect(t, p, "worker", "celery-migrate")
+	exec(t, blocker, "BEGIN")
+	exec(t, blocker, "LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
+	var waiting sync.WaitGroup
+	for range 6 {
+		c := connect(t, p, "api", "web")
+		waiting.Go(func() {
+			if _, err := c.Exec(context.Background(), "UPDATE item SET n = n + 1 WHERE id = 9"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	v := named(t, p, "blocking/main/data-sync/celery-migrate", 10*time.Second,
+		"blocking: celery-migrate (workload data-sync, owner @data)", "idle in transaction", "others wait", "lock table item")
+	if !strings.Contains(strings.Join(v.Findings[0].Evidence, " "), "update item set n = n + ?") {
+		t.Errorf("evidence %q", v.Findings[0].Evidence)
+	}
+	exec(t, blocker, "COMMIT")
+	waiting.Wait()
+	healthy(t, p)
+}
+
+// TestFailingLogin: the secret Spillway has for one user is wrong.
+func TestFailingLogin(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	p := serve(t, s, "")
+	healthy(t, p)
+	began := time.Now()
+	ctx, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		for ctx.Err() == nil {
+			c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: "broken", Password: "wrong"}))
+			if err == nil {
+				_, _ = c.Exec(ctx, "SELECT 1")
+				c.Close(context.Background())
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
+	named(t, p, "login/main/broken", 10*time.Second, "logins of user broken to main fail", "password")
+	t.Logf("named within %v", time.Since(began).Round(time.Second))
+	api := connect(t, p, "api", "web")
+	exec(t, api, "SELECT 1")
+	stop()
+	clients.Wait()
+	s.Exec(t, "ALTER SYSTEM SET password_encryption = 'scram-sha-256'")
+	hba, err := os.ReadFile(filepath.Join(s.DataDir, "pg_hba.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.DataDir, "pg_hba.conf"), []byte(strings.ReplaceAll(string(hba), "scram-sha-256", "trust")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Exec(t, "SELECT pg_reload_conf()")
+	eventually(t, "the login works again", 40*time.Second, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: "broken", Password: "wrong"}))
+		if err != nil {
+			return false
+		}
+		defer c.Close(context.Background())
+		_, err = c.Exec(ctx, "SELECT 1")
+		return err == nil
+	})
+	healthy(t, p)
+}
+
+// TestStorm is report 000: the clean-up query runs over and over.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	p := serve(t, s, "")
+	healthy(t, p)
+	ctx, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	for range 24 {
+		c := connect(t, p, "worker", "session-cleanup")
+		clients.Go(func() {
+			_, _ = c.Exec(ctx, "SELECT pg_sleep(60) FROM item WHERE id = 3")
+		})
+	}
+	named(t, p, "storm/main/"+stormPrint, 10*time.Second, "storm: one statement runs 24 times at once on main", "session-cleanup", "select pg_sleep(?) from item")
+	stop()
+	clients.Wait()
+	healthy(t, p)
+}
+
+// TestServerGone: the probes' values go with the server, the pooler stays.
+func TestServerGone(t *testing.T) {
+	t.Parallel()
+	s, other := server(t), server(t)
+	p := serve(t, s, "  other: {match: {database: elsewhere}, share: 1}\nservers: {second: {url: \"postgres://postgres@127.0.0.1:"+strconv.Itoa(other.Port)+"/postgres\"}}\ndatabases: {elsewhere: {server: second, dbname: postgres}}\n")
+	seen := `spillway_postgres_connections{state="idle",upstream="main"}`
+	eventually(t, "the probes have seen both", 20*time.Second, func() bool {
+		m := string(get(t, p, "/metrics"))
+		return strings.Contains(m, seen) && strings.Contains(m, `spillway_postgres_up{upstream="second"} 1`)
+	})
+	load := newLoad(t, p)
+	if err := s.Stop(pgtest.Fast); err != nil {
+		t.Fatal(err)
+	}
+	took := eventually(t, "the values are withdrawn", 20*time.Second, func() bool {
+		m := string(get(t, p, "/metrics"))
+		return !strings.Contains(m, seen) && strings.Contains(m, `spillway_postgres_up{upstream="main"} 0`)
+	})
+	t.Logf("withdrawn after %v", took.Round(time.Millisecond))
+	works(t, p) // somebody wants the server
+	eventually(t, "the verdict says so", 20*time.Second, func() bool {
+		v := judge(t, p)
+		return len(v.Findings) == 1 && (v.Findings[0].Key == "server/main" || v.Findings[0].Key == "probe/main" || v.Findings[0].Detector == "login")
+	})
+	t.Log(judge(t, p).Sentence)
+	before, _ := load.counts()
+	eventually(t, "the other server's clients are served", 10*time.Second, func() bool {
+		served, _ := load.counts()
+		return served > before+100
+	})
+	load.stop()
+	if _, failed := load.counts(); failed > 0 {
+		t.Errorf("%d transactions on the other server failed", failed)
+	}
+	if err := s.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the probes are back", 40*time.Second, func() bool {
+		return strings.Contains(string(get(t, p, "/metrics")), `spillway_postgres_up{upstream="main"} 1`)
+	})
+	eventually(t, "a login works", 40*time.Second, func() bool { return works(t, p) })
+	healthy(t, p)
+}
+
+// works tries a statement of a client of its own.
+func works(t *testing.T, p *pgtest.Pooler) bool {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: "api"}))
+	if err != nil {
+		return false
+	}
+	defer c.Close(context.Background())
+	_, err = c.Exec(ctx, "SELECT 1")
+	return err == nil
+}
+
+// load is one client of the other server, at work.
+type load struct {
+	stop func()
+
+	mu             sync.Mutex
+	served, failed int // guarded by mu
+}
+
+func newLoad(t *testing.T, p *pgtest.Pooler) *load {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: "api", Database: "elsewhere", Params: map[string]string{"default_query_exec_mode": "simple_protocol"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &load{}
+	var done sync.WaitGroup
+	l.stop = sync.OnceFunc(func() { cancel(); done.Wait(); c.Close(context.Background()) })
+	t.Cleanup(l.stop)
+	done.Go(func() {
+		for ctx.Err() == nil {
+			_, err := c.Exec(context.Background(), "SELECT 1")
+			l.mu.Lock()
+			if err == nil {
+				l.served++
+			} else {
+				l.failed++
+			}
+			l.mu.Unlock()
+		}
+	})
+	return l
+}
+
+func (l *load) counts() (served, failed int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.served, l.failed
+}
+
+// TestStatusCommand: the exit code says healthy or not.
+func TestStatusCommand(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	p := serve(t, s, "")
+	healthy(t, p)
+	binary, err := pgtest.SpillwayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func() (string, int) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		command := osexec.CommandContext(ctx, binary, "status", "-c", p.Config)
+		out, _ := command.CombinedOutput()
+		return string(out), command.ProcessState.ExitCode()
+	}
+	if out, code := status(); code != 0 || !strings.Contains(out, "us-east-1 OK") || !strings.Contains(out, "nothing found") {
+		t.Errorf("healthy: exit code %d\n%s", code, out)
+	}
+	blocker, victim := connect(t, p, "worker", "psql"), connect(t, p, "api", "web")
+	exec(t, blocker, "BEGIN")
+	exec(t, blocker, "LOCK TABLE item")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = victim.Exec(context.Background(), "SELECT count(*) FROM item")
+	}()
+	eventually(t, "it is blocked", 15*time.Second, func() bool { return !judge(t, p).Healthy })
+	if out, code := status(); code != 1 || !strings.Contains(out, "blocking: psql") || !strings.Contains(out, "What to do:") {
+		t.Errorf("blocked: exit code %d\n%s", code, out)
+	} else {
+		t.Log(out)
+	}
+	exec(t, blocker, "ROLLBACK")
+	<-done
+}

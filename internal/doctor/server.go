@@ -96,11 +96,10 @@ func why(err error) (found, mend string) {
 		return fmt.Sprintf("no answer within %s", loginLimit), "look at the address, firewalls and pg_hba.conf"
 	}
 	// pgx's own text holds address, user and database, no password.
-	var unwrapped error = err
-	for next := errors.Unwrap(unwrapped); next != nil; next = errors.Unwrap(unwrapped) {
-		unwrapped = next
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
 	}
-	return "no connection: " + unwrapped.Error(), "look at the address, listen_addresses there, and firewalls; for TLS at sslmode and sslrootcert"
+	return "no connection: " + err.Error(), "look at the address, listen_addresses there, and firewalls; for TLS at sslmode and sslrootcert"
 }
 
 // role holds what a host is against what is asked for, and says whether it fits.

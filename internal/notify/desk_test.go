@@ -278,6 +278,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		defer o.close(t)
 		o.Take(firing("leak", alarm.Warn))
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if len(at) != 2 || at[1] < 90*time.Second || at[1] > 100*time.Second {
 			t.Errorf("attempts at %v", at)
 		}
@@ -324,6 +325,7 @@ func TestRefusedOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		want(t, "messages", e.got(), "leak firing warn")
 		want(t, "troubles", o.troubles(), "notify/chat firing warn", "notify/chat resolved warn")
+		synctest.Wait()
 		if attempts != 1 {
 			t.Errorf("%d attempts at what is refused", attempts)
 		}

@@ -44,12 +44,8 @@ type amazon struct {
 	answer func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
 }
 
-func newAmazon(t *testing.T) *amazon {
+func newAmazon(t *testing.T, key *rsa.PrivateKey) *amazon {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
 	a := &amazon{key: key}
 	certificate := selfSigned(t, key, time.Now().Add(time.Hour))
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +80,25 @@ func newAmazon(t *testing.T) *amazon {
 	}
 	t.Cleanup(a.client.CloseIdleConnections)
 	return a
+}
+
+// theirs is Amazon's key; making one is slow.
+var theirs = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// fresh is somebody else's key.
+func fresh(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func selfSigned(t *testing.T, key *rsa.PrivateKey, until time.Time) []byte {
@@ -137,7 +152,7 @@ func (a *amazon) message(t *testing.T, kind, version string, alter, forge func(v
 }
 
 func TestSNSTaken(t *testing.T) {
-	a := newAmazon(t)
+	a := newAmazon(t, theirs())
 	d := newDesk(a.client)
 	for _, version := range []string{"1", "2"} {
 		m := a.message(t, snsNotification, version, nil, nil)
@@ -174,7 +189,7 @@ func TestSNSTaken(t *testing.T) {
 
 // TestSNSForged: nothing but what SNS has signed for our topic, now, gets in.
 func TestSNSForged(t *testing.T) {
-	a := newAmazon(t)
+	a := newAmazon(t, theirs())
 	d := newDesk(a.client)
 	set := func(change func(v *snsMessage)) func(v *snsMessage) { return change }
 	for name, test := range map[string]struct {
@@ -229,7 +244,7 @@ func TestSNSForged(t *testing.T) {
 	if got := d.status(t, m); got != 400 {
 		t.Errorf("header and body differ: %d", got)
 	}
-	stranger := newAmazon(t)
+	stranger := newAmazon(t, fresh(t))
 	if got := d.status(t, stranger.message(t, snsNotification, "2", nil, nil)); got != 403 {
 		t.Errorf("signed with another key: %d", got)
 	}
@@ -244,7 +259,7 @@ func TestSNSForged(t *testing.T) {
 }
 
 func TestSNSConfirmsOnce(t *testing.T) {
-	a := newAmazon(t)
+	a := newAmazon(t, theirs())
 	d := newDesk(a.client)
 	m := a.message(t, snsConfirm, "2", nil, nil)
 	a.mu.Lock()
@@ -307,7 +322,7 @@ func TestSNSCertificates(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newAmazon(t)
+			a := newAmazon(t, theirs())
 			d := newDesk(a.client)
 			a.answer = func(w http.ResponseWriter, _ *http.Request) bool { answer(t, a, w); return true }
 			m := a.message(t, snsNotification, "2", nil, nil)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,7 +100,12 @@ func why(err error) (found, mend string) {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
-	return "no connection: " + err.Error(), "look at the address, listen_addresses there, and firewalls; for TLS at sslmode and sslrootcert"
+	// One line for each way that was tried, with and without TLS; the first will do.
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if _, cause, found := strings.Cut(text, "dial error: "); found {
+		text = cause
+	}
+	return "no connection: " + text, "look at the address, listen_addresses there, and firewalls; for TLS at sslmode and sslrootcert"
 }
 
 // role holds what a host is against what is asked for, and says whether it fits.

@@ -489,6 +489,67 @@ func TestSurvivesRestart(t *testing.T) {
 	})
 }
 
+// TestForeignAlarmsStay: another monitor does not repeat itself after a restart
+// of ours; its alarm holds until it says otherwise.
+func TestForeignAlarmsStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := File{filepath.Join(t.TempDir(), "notify.json")}
+		e := &endpoint{}
+		c := channel("chat", e)
+		c.Foreign = true
+		first := open(t, store, c)
+		theirs := firing("foreign/cw/cpu", alarm.Page)
+		theirs.Foreign = true
+		first.Take(theirs)
+		time.Sleep(time.Second)
+		first.close(t)
+		second := open(t, store, c)
+		defer second.close(t)
+		time.Sleep(24 * time.Hour)
+		want(t, "a day later", e.got(), "foreign/cw/cpu firing page")
+		theirs.Status = alarm.Resolved
+		second.Take(theirs)
+		synctest.Wait()
+		want(t, "then", e.got(), "foreign/cw/cpu firing page", "foreign/cw/cpu resolved page")
+	})
+}
+
+func TestGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{}
+		c := channel("chat", e)
+		c.Gap = time.Second
+		o := open(t, nil, c)
+		defer o.close(t)
+		for i := range 30 {
+			o.Take(firing(fmt.Sprint(i), alarm.Warn))
+		}
+		time.Sleep(10*time.Second + time.Millisecond)
+		if n := len(e.got()); n != 11 {
+			t.Errorf("%d messages in ten seconds", n)
+		}
+	})
+}
+
+// TestChannelGone: its lane ends, its trouble with it, and the others go on.
+func TestChannelGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad, good := &endpoint{answer: fail(send.Locked, 0)}, &endpoint{}
+		o := open(t, nil, channel("bad", bad), channel("good", good))
+		defer o.close(t)
+		o.Take(firing("a", alarm.Page))
+		time.Sleep(time.Minute)
+		o.Keep([]Channel{channel("good", good)})
+		o.Take(resolved("a"))
+		time.Sleep(time.Minute)
+		want(t, "troubles", o.troubles(), "notify/bad firing warn", "notify/bad resolved warn")
+		want(t, "good", good.got(), "a firing page", "notify/bad firing warn", "notify/bad resolved warn", "a resolved warn")
+		if s := o.States(); len(s) != 1 {
+			t.Errorf("states %+v", s)
+		}
+	})
+}
+
 func mustLoad(t *testing.T, s Store) []byte {
 	t.Helper()
 	text, err := s.Load()

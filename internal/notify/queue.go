@@ -251,11 +251,12 @@ func (q *queue) settle(key string, t *thread) {
 	}
 }
 
-// sweep resolves what an earlier process told and nobody has seen since.
+// sweep resolves what an earlier process told and nobody has seen since. Other
+// monitors say once that something began, and once that it is over.
 func (q *queue) sweep(now time.Time) bool {
 	more := false
 	for _, t := range q.threads {
-		if t.carried {
+		if t.carried && !t.Latest.Foreign {
 			a := t.Latest
 			a.Status, a.At, a.Evidence = alarm.Resolved, now, nil
 			a.Summary = alarm.Clip("not seen again since Spillway was restarted: "+a.Summary, 1024)

@@ -72,6 +72,10 @@ func newQueue(repeat time.Duration) *queue {
 // that it was told of is resolved in any case.
 func (q *queue) take(a alarm.Alarm, wanted bool, now time.Time) bool {
 	t := q.threads[a.Key]
+	if t != nil && len(t.Pending) == 0 {
+		q.turns++
+		t.turn = q.turns // what has waited for longer goes first
+	}
 	if a.Status == alarm.Resolved {
 		return t != nil && q.resolve(t, queued{Alarm: a, At: now})
 	}

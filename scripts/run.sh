@@ -91,7 +91,7 @@ start_postgres() {
 	[ "$(id -u)" -ne 0 ] || chown postgres "$run/postgres.log"
 	as_owner "$bin/pg_ctl" -D "$data" -w -l "$run/postgres.log" \
 		-o "-p $pg_port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$socket' -c max_connections=100" \
-		start >/dev/null || fail "PostgreSQL did not start: $(tail -n 5 "$run/postgres.log")"
+		start >/dev/null 9>&- || fail "PostgreSQL did not start: $(tail -n 5 "$run/postgres.log")"
 }
 
 sql() { # DATABASE, then the statement on standard input
@@ -109,6 +109,9 @@ make_roles() {
 		ALTER ROLE app PASSWORD '$(cat "$run/app.secret")';
 		ALTER ROLE spillway PASSWORD '$(cat "$run/spillway.secret")';
 		GRANT pg_monitor, pg_signal_backend TO spillway;
+		-- Jobs and sweeps keep their state in a schema of their own, and a sweep works as who owns the table.
+		GRANT CREATE ON DATABASE postgres TO spillway;
+		GRANT app TO spillway;
 	SQL
 	if [ -z "$(say "SELECT 1 FROM pg_database WHERE datname = 'app'" | sql postgres)" ]; then
 		say "CREATE DATABASE app OWNER app" | sql postgres
@@ -121,7 +124,10 @@ make_roles() {
 write_config() {
 	free_port 6432 Spillway
 	listen_port=$port
-	free_port 6433 "the admin address"
+	# Nothing listens on Spillway's own port yet: look behind it.
+	first=6433
+	[ "$listen_port" -lt 6433 ] || first=$((listen_port + 1))
+	free_port "$first" "the admin address"
 	admin_port=$port
 	host=127.0.0.1:$pg_port query=""
 	if [ -n "$socket" ]; then host="" query="?host=$socket&port=$pg_port"; fi
@@ -155,7 +161,8 @@ introduce() {
 		  psql -h 127.0.0.1 -p $listen_port -U app pgbouncer     # the console: SHOW POOLS; SHOW HELP;
 		  $bin/pgbench -h 127.0.0.1 -p $listen_port -U app -i app
 		  $bin/pgbench -h 127.0.0.1 -p $listen_port -U app -S -M prepared -c 50 -T 10 app
-		  bin/spillway pools -c $run/spillway.yaml               # also status, holders, reload
+		  bin/spillway status -c $run/spillway.yaml              # also pools, holders, workloads, doctor, --help
+		  bin/spillway job run -c $run/spillway.yaml --name hello --every 1m --deadline 10s -- echo hello
 		  curl http://127.0.0.1:$admin_port/metrics              # also /readyz?verbose
 
 		Config: $run/spillway.yaml   PostgreSQL's log: $run/postgres.log
@@ -190,6 +197,11 @@ command -v go >/dev/null || fail "Go is not installed; see https://go.dev/doc/in
 ./scripts/deps.sh run
 newest_bin
 choose_folder
+# Two would take each other's PostgreSQL and data. PostgreSQL itself does not
+# inherit the lock: it may outlive this script.
+exec 9>"$run/lock"
+flock -n 9 || fail "it runs already in this clone (with its data in $run); end that one first"
+say "building Spillway; the first time takes some minutes"
 make -s build
 secret "$run/superuser.secret"
 secret "$run/app.secret"

@@ -23,8 +23,12 @@ type jobPlace struct{ url, config, server string }
 
 // flags adds those; the command adds --config itself, as it may have it already.
 func (p *jobPlace) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.url, "url", "", "PostgreSQL that keeps the lease: postgres://user@host/database (or SPILLWAY_JOB_URL)")
+	p.urlFlag(cmd)
 	cmd.Flags().StringVar(&p.server, "server", "", "a server of the config instead; may be left out when it has one only")
+}
+
+func (p *jobPlace) urlFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.url, "url", "", "PostgreSQL that keeps the lease: postgres://user@host/database (or SPILLWAY_JOB_URL)")
 }
 
 // given is the URL of the flag or the environment.
@@ -201,14 +205,18 @@ func newJobs() *cobra.Command {
 			return printJobs(cmd, items, at)
 		},
 	}
-	p.flags(cmd)
+	p.urlFlag(cmd)
 	a.flags(cmd)
 	return cmd
 }
 
 // list asks the node, or the database of --url.
 func (p *jobPlace) list(cmd *cobra.Command, a *asking) (items []row, at time.Time, err error) {
-	if url := p.given(); url != "" && a.socket == "" {
+	asked := cmd.Flags().Changed("socket") || cmd.Flags().Changed("address") || cmd.Flags().Changed("config")
+	if asked && p.url != "" {
+		return nil, at, usageError{errors.New("give --url for the database itself, or what names a node, not both")}
+	}
+	if url := p.given(); url != "" && !asked {
 		server, err := node.JobLogin(url)
 		if err != nil {
 			return nil, at, err
@@ -219,7 +227,7 @@ func (p *jobPlace) list(cmd *cobra.Command, a *asking) (items []row, at time.Tim
 		if err != nil {
 			return nil, at, err
 		}
-		raw, err := json.Marshal(states)
+		raw, err := json.Marshal(append([]node.JobState{}, states...)) // [] for none
 		if err != nil {
 			return nil, at, err
 		}

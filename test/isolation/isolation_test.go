@@ -40,16 +40,22 @@ func duration(t *testing.T) time.Duration {
 
 func TestNobodySeesAnothersState(t *testing.T) {
 	kinds := pgtest.Kinds(t, "session", "transaction")
-	each := duration(t) / time.Duration(len(kinds))
+	several := pgtest.Kinds(t, "transaction")
+	each := duration(t) / time.Duration(len(kinds)+len(several))
 	for _, k := range kinds {
-		t.Run(strings.ReplaceAll(k.String(), "/", " "), func(t *testing.T) { isolate(t, k, each) })
+		t.Run(strings.ReplaceAll(k.String(), "/", " "), func(t *testing.T) { isolate(t, k, 1, each) })
+	}
+	// With several loops servers move between them, which drivers take part in.
+	for _, k := range several {
+		t.Run(strings.ReplaceAll(k.String(), "/", " ")+" three loops", func(t *testing.T) { isolate(t, k, 3, each) })
 	}
 }
 
-func isolate(t *testing.T, k pgtest.Kind, each time.Duration) {
+func isolate(t *testing.T, k pgtest.Kind, loops int, each time.Duration) {
 	s := pgtest.Start(t, pgtest.Options{Settings: map[string]string{"max_connections": "80", "TimeZone": "UTC"}})
 	prepareServer(t, s)
-	p := pgtest.Serve(t, k, pgtest.PoolerConfig{Server: s, PoolSize: poolSize, Users: map[string]string{"postgres": "", "alice": "", "bob": ""}})
+	p := pgtest.Serve(t, k, pgtest.PoolerConfig{Server: s, PoolSize: poolSize, Users: map[string]string{"postgres": "", "alice": "", "bob": ""},
+		Set: map[string]any{"loops": loops}})
 	seed := rand.Uint64()
 	t.Logf("seed %d, %v", seed, each)
 	books := crowd(t, p, seed, each)

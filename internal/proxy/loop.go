@@ -373,6 +373,22 @@ func (l *loop) part(ep *endpoint) {
 		return
 	}
 	ep.stops |= stopDone
+	l.wheel.arm(&timer{owner: leaving{l, ep}}, l.now+partingLimit)
+}
+
+// partingLimit is how long a peer may take to read its last words, in ns.
+const partingLimit = 10_000_000_000
+
+// leaving is an endpoint whose peer is still to read.
+type leaving struct {
+	loop *loop
+	ep   *endpoint
+}
+
+func (e leaving) expire(int64) int64 {
+	e.ep.hung = true // no further attempt
+	e.loop.finish(e.ep)
+	return 0
 }
 
 // keepIn stores what was not taken of the bytes at hand. b is either new, or

@@ -30,14 +30,15 @@ type server struct {
 	client    *client
 	id        uint64
 	state     serverState
-	listed    bool // on loop.settled
-	reset     bool // the reset query must run before it is anybody else's
-	fence     bool // a cancel was sent: an empty query must absorb one that comes late
-	oneWay    bool // a replication connection: never reused
-	fatal     bool // the server announced its end
-	told      bool // and its client has heard it
-	cancels   int  // cancel requests under way
-	canceling bool // what runs for this lease was cancelled by us
+	listed    bool  // on loop.settled
+	reset     bool  // the reset query must run before it is anybody else's
+	fence     bool  // a cancel was sent: an empty query must absorb one that comes late
+	oneWay    bool  // a replication connection: never reused
+	fatal     bool  // the server announced its end
+	told      bool  // and its client has heard it
+	cancels   int   // cancel requests under way
+	canceling bool  // what runs for this lease was cancelled by us
+	cancelAt  int64 // when a timeout did
 	events    session.Event
 	stream    int // bytes of a passing message still to come
 	hidden    bool
@@ -304,13 +305,15 @@ func (l *loop) unitEnded(s *server) {
 	if c.held && !s.sess.Behind() {
 		c.held = false
 		l.run = append(l.run, c)
-		s.canceling = s.canceling && !s.sess.Quiet()
+		if s.sess.Quiet() {
+			s.canceling, s.cancelAt = false, 0
+		}
 		return // the lease goes on with what it waits to say
 	}
 	if !s.sess.Quiet() {
 		return
 	}
-	s.canceling = false
+	s.canceling, s.cancelAt = false, 0
 	if s.yields && !s.sess.Clean() {
 		l.takeBack(c, slotReclaimed, "")
 		return
@@ -364,7 +367,7 @@ func (l *loop) restart(c *client) {
 func (l *loop) release(s *server) {
 	s.sess.Detach()
 	s.client = nil
-	s.canceling = false
+	s.canceling, s.cancelAt = false, 0
 	if s.stops&stopPeer != 0 {
 		l.unstop(&s.endpoint, stopPeer)
 	}

@@ -48,6 +48,7 @@ func (c *client) deadline(l *loop) int64 {
 	}
 	by(c.queryAt, c.lim.query)
 	if c.srv != nil {
+		by(c.srv.cancelAt, int64(l.proxy.policy.Load().Timeouts.CancelWait))
 		by(c.txnAt, c.lim.transaction)
 		if c.idleInTransaction() {
 			by(c.idleAt, c.lim.idleTransaction)
@@ -86,6 +87,9 @@ func (c *client) expire(now int64) int64 {
 		l.send(&c.endpoint, wire.AppendReport(nil, wire.NoticeResponse, wire.Report{Severity: "NOTICE", Code: "00000",
 			Message: "No server connection available in postgres backend, client being queued"}))
 	case c.phase != phaseServe:
+	case c.srv != nil && over(c.srv.cancelAt, int64(l.proxy.policy.Load().Timeouts.CancelWait)):
+		l.unmoved(c)
+		return 0
 	case over(c.queryAt, c.lim.query) && c.srv != nil:
 		l.cancelRunning(c, queryTimeout, c.lim.queryBy)
 	case c.srv != nil && over(c.txnAt, c.lim.transaction) && c.srv.sess.State() != wire.Failed:
@@ -123,7 +127,18 @@ func (l *loop) cancelRunning(c *client, why reason, setting string) {
 	l.note(c, why)
 	rep := why.by(setting, style)
 	s.sess.ReplaceError("57014", &rep)
+	s.cancelAt = l.now
 	l.sendCancel(s, nil)
+}
+
+// unmoved ends a client whose statement goes on though it was cancelled: a
+// server that cannot send, for its client does not read, hears no cancel.
+func (l *loop) unmoved(c *client) {
+	why := queryTimeout
+	if c.congested {
+		why = slowReader
+	}
+	l.endClient(c, why, "")
 }
 
 // transactionOver ends a transaction that lasts too long.

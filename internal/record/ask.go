@@ -89,7 +89,8 @@ func (r *Record) Show(ctx context.Context, ref string) (*incident.Incident, erro
 		}
 		return nil
 	})
-	if err != nil {
+	var short *store.Short
+	if err != nil && !errors.As(err, &short) {
 		r.config.Log.Warn("incident not read from the log, shown from memory", "incident", id, "error", err)
 		return remembered, nil
 	}

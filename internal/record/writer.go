@@ -115,7 +115,7 @@ func (w *writer) load(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
+	if err = w.damaged(err); err != nil {
 		return err
 	}
 	ids, err := w.idsSince(ctx)
@@ -131,6 +131,16 @@ func (w *writer) load(ctx context.Context) error {
 		w.resettle(e, ids)
 	}
 	return nil
+}
+
+// damaged lets the log be used although some of it cannot be read; verify says so.
+func (w *writer) damaged(err error) error {
+	var short *store.Short
+	if errors.As(err, &short) {
+		w.config.Log.Error("a part of the log cannot be read; `spillway incident verify` says where", "events", short.Missing)
+		return nil
+	}
+	return err
 }
 
 // idsSince are those of the events that may have been written although the

@@ -94,6 +94,11 @@ func (w *Walk) judge(e *Event, hash, written string) {
 	}
 }
 
+// Unread says that so many events are stored that cannot be read.
+func (w *Walk) Unread(n uint64) {
+	w.broken(0, fmt.Sprintf("%d events are stored but cannot be read", n))
+}
+
 // End says what was found.
 func (w *Walk) End() Verdict {
 	if w.kept != w.trim.Kept || w.kept > 0 && hex.EncodeToString(w.sum) != w.trim.Sum {

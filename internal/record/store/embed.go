@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -31,6 +32,27 @@ const (
 type embedded struct {
 	server *server.Server
 	lock   *os.File
+	failed *failure
+}
+
+// failure is what the server could not write. It never answers such a write; its
+// log is where it says so.
+type failure struct {
+	once sync.Once
+	seen chan struct{} // closed when something could not be written
+	text string        // what; set before seen is closed
+}
+
+// look takes note of a line that says that something was not written.
+func (f *failure) look(text string) {
+	for _, sign := range []string{"failed to store a msg", "write error", "will be DISABLED", "out of space", "out of resources"} {
+		if strings.Contains(text, sign) {
+			f.once.Do(func() {
+				f.text = text
+				close(f.seen)
+			})
+		}
+	}
 }
 
 // embed locks the folder and starts the server on it.
@@ -42,7 +64,7 @@ func embed(ctx context.Context, c Config) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &embedded{lock: lock}
+	e := &embedded{lock: lock, failed: &failure{seen: make(chan struct{})}}
 	e.server, err = server.NewServer(&server.Options{
 		ServerName: "spillway-" + c.token(), DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, JetStreamDomain: "spillway-" + c.token(), DisableJetStreamBanner: true,
@@ -55,7 +77,7 @@ func embed(ctx context.Context, c Config) (*embedded, error) {
 		return nil, fmt.Errorf("make embedded NATS: %w", err)
 	}
 	// Without a log of its own a fatal error of the server would be silent.
-	e.server.SetLoggerV2(&serverLog{c.Log}, false, false, false)
+	e.server.SetLoggerV2(&serverLog{c.Log, e.failed}, false, false, false)
 	e.server.Start()
 	wait := startWithin
 	if end, ok := ctx.Deadline(); ok {
@@ -95,14 +117,23 @@ func (e *embedded) close() {
 
 // serverLog writes the embedded server's lines into ours. Its Fatalf does not
 // end the process.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log    *slog.Logger
+	failed *failure
+}
 
 func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(line(format, v)) }
 func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn(line(format, v)) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.log.Warn(line(format, v), "level", "error") }
-func (l *serverLog) Fatalf(format string, v ...any)  { l.log.Error(line(format, v)) }
+func (l *serverLog) Fatalf(format string, v ...any)  { l.Errorf(format, v...) }
 func (l *serverLog) Debugf(string, ...any)           {}
 func (l *serverLog) Tracef(string, ...any)           {}
+
+// Errorf passes an error on; the owner of the store says what it means.
+func (l *serverLog) Errorf(format string, v ...any) {
+	text := line(format, v)
+	l.failed.look(text)
+	l.log.Debug(text, "level", "error")
+}
 
 func line(format string, v []any) string {
 	return "embedded nats: " + strings.TrimSpace(fmt.Sprintf(format, v...))

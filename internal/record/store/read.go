@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -46,6 +45,15 @@ type Stored struct {
 	At       time.Time
 }
 
+// Short says that so many events are in the log that it cannot give: they are
+// damaged. All others were read.
+type Short struct{ Missing uint64 }
+
+// Error implements error.
+func (s *Short) Error() string {
+	return fmt.Sprintf("read the log: %d events in it cannot be read", s.Missing)
+}
+
 // Read gives each event, oldest first, up to the last one that was there when
 // it began. An error of each ends it and is returned.
 func (s *Store) Read(ctx context.Context, w Which, each func(Stored) error) error {
@@ -80,7 +88,7 @@ func (s *Store) Read(ctx context.Context, w Which, each func(Stored) error) erro
 			return err
 		}
 		if n == 0 {
-			return errors.New("read the log: it ends before its end")
+			return &Short{left}
 		}
 		left -= min(left, n)
 	}
@@ -92,7 +100,7 @@ func (s *Store) Read(ctx context.Context, w Which, each func(Stored) error) erro
 
 // batch reads the next events and says how many there were.
 func (s *Store) batch(ctx context.Context, reader jetstream.Consumer, most uint64, each func(Stored) error) (uint64, error) {
-	messages, err := reader.Fetch(int(most), jetstream.FetchMaxWait(writeWithin))
+	messages, err := reader.Fetch(int(most), jetstream.FetchMaxWait(readWithin))
 	if err != nil {
 		return 0, fmt.Errorf("read the log: %w", err)
 	}

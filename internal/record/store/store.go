@@ -29,6 +29,8 @@ const (
 	repeatsWithin = 2 * time.Minute
 	readerIdle    = 30 * time.Second
 	readBatch     = 512
+	// readWithin is how long the next events of the log may take.
+	readWithin = 5 * time.Second
 )
 
 // hashHeader carries the hash of the message beside it.
@@ -160,7 +162,7 @@ func (s *Store) Append(ctx context.Context, e event.Event, after event.Place) (e
 	if err != nil {
 		return after, &Unfit{err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	ctx, cancel := s.within(ctx, writeWithin)
 	defer cancel()
 	message := &nats.Msg{Subject: s.subject(tail(&e)), Data: stored, Header: nats.Header{hashHeader: {next.Hash}}}
 	ack, err := s.js.PublishMsg(ctx, message, jetstream.WithMsgID(e.ID), jetstream.WithExpectLastSequence(s.last), jetstream.WithRetryAttempts(0))
@@ -169,13 +171,47 @@ func (s *Store) Append(ctx context.Context, e event.Event, after event.Place) (e
 	case errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
 		return after, ErrConflict
 	case err != nil:
-		return after, fmt.Errorf("write to the log: %w", err)
+		return after, fmt.Errorf("write to the log: %w", s.why(err))
 	case ack.Duplicate:
 		// It is there already: read it, and go on behind it.
 		return after, ErrConflict
 	}
 	s.last = ack.Sequence
 	return next, nil
+}
+
+// within bounds an operation in time; it ends early when the embedded server
+// says that it cannot write.
+func (s *Store) within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	if s.embedded == nil {
+		return ctx, cancel
+	}
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-s.embedded.failed.seen:
+			cancel()
+		case <-stop:
+		}
+	}()
+	return ctx, func() {
+		close(stop)
+		cancel()
+	}
+}
+
+// why is what the embedded server has said, or else the error itself.
+func (s *Store) why(err error) error {
+	if s.embedded == nil {
+		return err
+	}
+	select {
+	case <-s.embedded.failed.seen:
+		return errors.New(s.embedded.failed.text)
+	default:
+		return err
+	}
 }
 
 // Unfit is an event that can never be stored.

@@ -149,5 +149,10 @@ func (s *Store) Verify(ctx context.Context, head string) (event.Verdict, error) 
 		walk.Step(m.Bytes, m.Hash)
 		return nil
 	})
+	var short *Short
+	if errors.As(err, &short) {
+		walk.Unread(short.Missing)
+		err = nil
+	}
 	return walk.End(), err
 }

@@ -31,7 +31,7 @@ func (d *actDesk) foreign(server string) (act.Ground, error) {
 	defer d.mu.Unlock()
 	g := d.foreigners[server]
 	if g == nil {
-		g = &foreignGround{seam: d.seam, server: server}
+		g = &foreignGround{seam: d.seam, lines: d.lines, server: server}
 		d.foreigners[server] = g
 	}
 	return g, nil
@@ -41,6 +41,7 @@ func (d *actDesk) foreign(server string) (act.Ground, error) {
 // Times are the server's, moved by what its clock differs from ours.
 type foreignGround struct {
 	*seam
+	lines  *lines
 	server string
 	skew   atomic.Int64 // ns to add to the server's times
 }
@@ -110,16 +111,23 @@ func foreignGuard(f *foreigner, operators []string) string {
 }
 
 func (g *foreignGround) read(ctx context.Context) ([]foreigner, error) {
-	conn, err := connectTo(ctx, g.current().Policy().Upstreams, g.server)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, foreignQuery, maxForeign)
+	var list []foreigner
+	err := g.lines.with(ctx, g.server, func(conn *pgx.Conn) (err error) {
+		list, err = g.rows(ctx, conn)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read connections of %s: %w", g.server, err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (foreigner, error) {
+	return list, nil
+}
+
+func (g *foreignGround) rows(ctx context.Context, conn *pgx.Conn) ([]foreigner, error) {
+	rows, err := conn.Query(ctx, foreignQuery, maxForeign)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (foreigner, error) {
 		var f foreigner
 		var at time.Time
 		var text string
@@ -130,10 +138,6 @@ func (g *foreignGround) read(ctx context.Context) ([]foreigner, error) {
 		}
 		return f, err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read connections of %s: %w", g.server, err)
-	}
-	return list, nil
 }
 
 // fill turns a row into a holder in our clock.
@@ -177,17 +181,14 @@ func (g *foreignGround) Strike(ctx context.Context, targets []act.Holder, termin
 	for i := range outcomes {
 		outcomes[i] = "gone"
 	}
-	conn, err := connectTo(ctx, g.current().Policy().Upstreams, g.server)
-	if err != nil {
-		return outcomes, err
-	}
-	defer conn.Close(ctx)
-	for i := range targets {
-		if outcomes[i], err = g.one(ctx, conn, &targets[i], terminate); err != nil {
-			return outcomes, err
+	return outcomes, g.lines.with(ctx, g.server, func(conn *pgx.Conn) (err error) {
+		for i := range targets {
+			if outcomes[i], err = g.one(ctx, conn, &targets[i], terminate); err != nil {
+				return err
+			}
 		}
-	}
-	return outcomes, nil
+		return nil
+	})
 }
 
 func (g *foreignGround) one(ctx context.Context, conn *pgx.Conn, t *act.Holder, terminate bool) (string, error) {

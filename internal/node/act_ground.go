@@ -12,7 +12,10 @@ import (
 )
 
 // proxyGround shows and strikes those who hold servers of Spillway.
-type proxyGround struct{ *seam }
+type proxyGround struct {
+	*seam
+	lines *lines
+}
 
 // Holders implements act.Ground.
 func (g proxyGround) Holders(ctx context.Context) ([]act.Holder, error) {
@@ -88,34 +91,9 @@ const endOurs = `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_
    AND pg_catalog.clock_timestamp() - backend_start > pg_catalog.make_interval(secs => $3)`
 
 func (g proxyGround) end(ctx context.Context, h *act.Holder, port int) error {
-	conn, err := connectTo(ctx, g.current().Policy().Upstreams, h.Server)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
 	age := max(0, time.Since(h.BackendAt).Seconds()-1)
-	_, err = conn.Exec(ctx, endOurs, h.PID, port, age)
-	return err
+	return g.lines.with(ctx, h.Server, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, endOurs, h.PID, port, age)
+		return err
+	})
 }
-
-// connectTo logs in to a server as its maintenance role, past the pools.
-func connectTo(ctx context.Context, upstreams map[string]*proxy.Upstream, name string) (*pgx.Conn, error) {
-	up := upstreams[name]
-	if up == nil {
-		return nil, fmt.Errorf("there is no server %q", name)
-	}
-	login, err := maintenance(up, "")
-	if err != nil {
-		return nil, err
-	}
-	login.RuntimeParams["application_name"] = ownName
-	login.DefaultQueryExecMode = pgx.QueryExecModeExec
-	conn, err := pgx.ConnectConfig(ctx, login)
-	if err != nil {
-		return nil, fmt.Errorf("log in to server %s: %w", name, err)
-	}
-	return conn, nil
-}
-
-// ownName is how Spillway's own sessions call themselves.
-const ownName = "spillway act"

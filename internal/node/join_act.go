@@ -22,7 +22,7 @@ import (
 // joinAct brings actions: containment by people and by rules, with what stands
 // of them laid over every policy.
 func joinAct(s *seam) (joint, error) {
-	desk := &actDesk{seam: s, foreigners: map[string]*foreignGround{}}
+	desk := &actDesk{seam: s, lines: newLines(s), foreigners: map[string]*foreignGround{}}
 	c := s.setup.config
 	path := filepath.Join(c.DataDir, "actions.json")
 	if err := socketFolder(path); err != nil {
@@ -30,14 +30,14 @@ func joinAct(s *seam) (joint, error) {
 		path = ""
 	}
 	desk.room = act.New(act.Config{
-		Path: path, Rules: desk.rules, Ground: proxyGround{s}, Foreign: desk.foreign, Enforce: desk.enforce,
+		Path: path, Rules: desk.rules, Ground: proxyGround{s, desk.lines}, Foreign: desk.foreign, Enforce: desk.enforce,
 		Observe: desk.observe, Protected: protectedStatement, Note: s.note, Log: s.log.With("room", "act"),
 	})
 	s.overlay = desk.over
 	s.actions.desk = desk
 	s.word.onFinding(desk.heard)
 	return joint{
-		services: []service{{"actions", desk.room.Start, desk.room.Stop}},
+		services: []service{{"connections of actions", desk.lines.start, desk.lines.stop}, {"actions", desk.room.Start, desk.room.Stop}},
 		routes:   desk.routes(),
 		metrics:  actMetrics(desk),
 	}, nil
@@ -46,7 +46,8 @@ func joinAct(s *seam) (joint, error) {
 // actDesk answers API and console about actions.
 type actDesk struct {
 	*seam
-	room *act.Room
+	room  *act.Room
+	lines *lines
 
 	mu         sync.Mutex
 	foreigners map[string]*foreignGround // guarded by mu; by server
@@ -156,7 +157,7 @@ func (d *actDesk) observe(ctx context.Context, o *act.Order) map[string]any {
 		seen["in_use"], seen["waiting"] = inUse, waiting
 	case act.Ban, act.Unban:
 		running := 0
-		list, err := proxyGround{d.seam}.Holders(ctx)
+		list, err := proxyGround{d.seam, d.lines}.Holders(ctx)
 		if err != nil {
 			return nil
 		}
@@ -167,7 +168,7 @@ func (d *actDesk) observe(ctx context.Context, o *act.Order) map[string]any {
 		}
 		seen["running"] = running
 	case act.Kill, act.Terminate:
-		ground, err := act.Ground(proxyGround{d.seam}), error(nil)
+		ground, err := act.Ground(proxyGround{d.seam, d.lines}), error(nil)
 		if o.Kind == act.Terminate {
 			ground, err = d.foreign(o.Server)
 		}

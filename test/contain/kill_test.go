@@ -269,3 +269,32 @@ func TestKillByConsole(t *testing.T) {
 		t.Errorf("SHOW ACTIONS: %v, %v", rows, err)
 	}
 }
+
+// TestKillWhenFull: PostgreSQL has no slot left, and whoever took them is killed over
+// the connection that is kept for that.
+func TestKillWhenFull(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{Settings: map[string]string{"max_connections": "30"}})
+	s.Exec(t, "CREATE ROLE keeper LOGIN; GRANT pg_signal_backend, pg_monitor TO keeper; CREATE ROLE worker LOGIN")
+	p := pgtest.Serve(t, pgtest.SpillwayKind("", "transaction"), pgtest.PoolerConfig{Server: s, Users: map[string]string{"postgres": ""},
+		Set: map[string]any{"servers.main.url": s.URL(pgtest.Login{User: "keeper"})}})
+	eventually(t, "the connection is kept", limit, func() bool { return backends(t, s, "application_name = 'spillway act'") == "1" })
+	ctx, end := context.WithTimeout(t.Context(), limit)
+	defer end()
+	hogs := 0
+	for ; hogs < 40; hogs++ {
+		c, err := pgx.Connect(ctx, s.URL(login("worker", "hog")))
+		if err != nil {
+			wantError(t, err, "53300")
+			break
+		}
+		t.Cleanup(func() { _ = c.Close(context.Background()) })
+		if _, err := c.Exec(ctx, "BEGIN"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := order(t, p, "kill", "--direct", "--application", "hog", "--grace", "100ms")
+	if got := a.outcomes(); hogs == 40 || got["terminated"] != hogs {
+		t.Errorf("%d hogs, outcomes %v, error %q", hogs, got, a.Error)
+	}
+	must(t, connect(t, s.URL(login("worker", "next"))), "SELECT 1")
+}

@@ -16,8 +16,8 @@ const learning = 5 * time.Second
 // load compares the transactions a second with what they were.
 type load struct {
 	recent []commits
-	usual  float64 // per second
-	busy   float64 // sessions at work, as a rule
+	usual  float64   // per second
+	busy   float64   // sessions at work, as a rule
 	since  time.Time // zero until the first is known
 	held   time.Time
 }

@@ -161,7 +161,11 @@ func (p *jobPlace) run(cmd *cobra.Command, o node.JobOrder) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 	o.Server, o.Signals = server, signals
-	o.Stdin, o.Stdout, o.Stderr = os.Stdin, os.Stdout, os.Stderr
+	o.Stdout, o.Stderr = os.Stdout, os.Stderr
+	// A group of its own may not read the terminal: it would be stopped.
+	if at, err := os.Stdin.Stat(); err == nil && at.Mode()&os.ModeCharDevice == 0 {
+		o.Stdin = os.Stdin
+	}
 	o.Tell = func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "spillway: job %s: %s\n", o.Name, text) }
 	out, err := node.RunJob(cmd.Context(), o)
 	if out.How == "" {

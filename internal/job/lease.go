@@ -34,6 +34,14 @@ type rival struct {
 // take gets the lease if it is free and writes the run down; token 0 when
 // another has it. A holder takes its own anew: it did not hear that it had it.
 func (o *Order) take(ctx context.Context, conn *pgx.Conn, holder string) (token int64, other rival, err error) {
+	err = within(ctx, func(ctx context.Context) error {
+		token, other, err = o.takeNow(ctx, conn, holder)
+		return err
+	})
+	return token, other, err
+}
+
+func (o *Order) takeNow(ctx context.Context, conn *pgx.Conn, holder string) (token int64, other rival, err error) {
 	// A look first: those who come in vain lock nothing, so that a thousand of them
 	// do not hold up the holder's renewal.
 	err = o.meet(ctx, conn, &other)
@@ -78,7 +86,10 @@ type querier interface {
 
 // collide marks the run that another start came into.
 func (o *Order) collide(ctx context.Context, conn *pgx.Conn, other rival) error {
-	_, err := conn.Exec(ctx, "UPDATE spillway.job_run SET overlapped = overlapped + 1 WHERE name = $1 AND token = $2 AND ended IS NULL", o.Name, other.token)
+	err := within(ctx, func(ctx context.Context) error {
+		_, err := conn.Exec(ctx, "UPDATE spillway.job_run SET overlapped = overlapped + 1 WHERE name = $1 AND token = $2 AND ended IS NULL", o.Name, other.token)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("write down that runs overlap: %w", err)
 	}
@@ -110,7 +121,10 @@ func (o *Order) outwait(ctx context.Context, conn *pgx.Conn, other rival) error 
 	if !sleep(ctx, ttl) {
 		return ctx.Err()
 	}
-	_, err := conn.Exec(ctx, "UPDATE spillway.job_lease SET until = clock_timestamp() WHERE name = $1 AND token = $2 AND until = $3", o.Name, other.token, other.until)
+	err := within(ctx, func(ctx context.Context) error {
+		_, err := conn.Exec(ctx, "UPDATE spillway.job_lease SET until = clock_timestamp() WHERE name = $1 AND token = $2 AND until = $3", o.Name, other.token, other.until)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("free the job's lease: %w", err)
 	}

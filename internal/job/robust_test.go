@@ -179,6 +179,34 @@ func TestHolderPaused(t *testing.T) {
 	}
 }
 
+// TestLockedTables: a start gives up where somebody locks the tables, so that
+// starts do not pile up.
+func TestLockedTables(t *testing.T) {
+	t.Parallel()
+	s := pgtest.Start(t, pgtest.Options{})
+	o := place(t, s)("locked", "true")
+	o.Patience = time.Second
+	if _, err := Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	lock := pgtest.Connect(t, s.URL(pgtest.Login{}))
+	if _, err := lock.Exec(t.Context(), "BEGIN; LOCK TABLE spillway.job_lease"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := Run(t.Context(), o); err == nil || out.How != "" || !strings.Contains(err.Error(), "did not answer within") {
+		t.Errorf("got %+v, %v", out, err)
+	}
+	if _, err := lock.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := Run(t.Context(), o); err != nil || out.How != Done {
+		t.Errorf("afterwards: %+v, %v", out, err)
+	}
+	if n := s.Value(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'spillway job %'"); n != "0" {
+		t.Errorf("%s connections are left", n)
+	}
+}
+
 // TestRights: what a role lacks is said together with what to grant.
 func TestRights(t *testing.T) {
 	t.Parallel()

@@ -38,12 +38,14 @@ func Run(ctx context.Context, o Order) (Outcome, error) {
 // acquire gets the lease as the order says, or tells why it is not to run. A
 // connection that breaks meanwhile is made anew.
 func (l *lease) acquire(ctx context.Context) (why string, err error) {
+	var failing time.Time // since when; zero while nothing failed
 	for {
+		began := time.Now()
 		l.hangUp()
 		if l.conn, err = l.order.reach(ctx); err != nil {
 			return "", err
 		}
-		if err = prepare(ctx, l.conn); err == nil {
+		if err = within(ctx, func(ctx context.Context) error { return prepare(ctx, l.conn) }); err == nil {
 			l.token, why, err = l.order.acquire(ctx, l.conn, l.holder)
 		}
 		if err == nil && l.token > 0 {
@@ -53,6 +55,12 @@ func (l *lease) acquire(ctx context.Context) (why string, err error) {
 		}
 		if err == nil || ctx.Err() != nil || l.conn != nil && !l.conn.IsClosed() {
 			return why, err
+		}
+		if failing.IsZero() || time.Since(began) > 2*l.order.Patience+stepLimit {
+			failing = began // it had waited for its turn in peace before
+		}
+		if time.Since(failing) > l.order.Patience {
+			return "", err
 		}
 		l.order.Tell("the connection to PostgreSQL is lost: " + err.Error() + "; trying again")
 		l.token = 0 // taken anew by the same holder, if it was

@@ -53,6 +53,20 @@ COMMENT ON TABLE spillway.job_run IS 'Runs of Spillway''s jobs. Rows that have e
 // a job for ever.
 const connectWithin = 5 * time.Second
 
+// stepLimit bounds what is asked of the server at once, so that starts do not
+// pile up, each with its connection, behind somebody who locks the tables.
+const stepLimit = 5 * time.Second
+
+func within(ctx context.Context, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	err := do(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("PostgreSQL did not answer within %v: %w", stepLimit, err)
+	}
+	return err
+}
+
 func dial(ctx context.Context, server *pgx.ConnConfig, name string) (*pgx.Conn, error) {
 	c := server.Copy()
 	c.RuntimeParams["application_name"] = "spillway job " + name

@@ -10,6 +10,17 @@ import (
 // enqueue takes a place in the queue; 0 when it is full. Places whose holders
 // were not heard of for a lease's length are free.
 func (o *Order) enqueue(ctx context.Context, conn *pgx.Conn, holder string) (place int64, err error) {
+	err = within(ctx, func(ctx context.Context) error {
+		place, err = o.enqueueNow(ctx, conn, holder)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue for the job: %w", err)
+	}
+	return place, nil
+}
+
+func (o *Order) enqueueNow(ctx context.Context, conn *pgx.Conn, holder string) (place int64, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// The lease's row is there: somebody has it. It orders those who come at once.
 		if _, err := tx.Exec(ctx, "SELECT 1 FROM spillway.job_lease WHERE name = $1 FOR UPDATE", o.Name); err != nil {
@@ -26,10 +37,7 @@ func (o *Order) enqueue(ctx context.Context, conn *pgx.Conn, holder string) (pla
 		}
 		return tx.QueryRow(ctx, "INSERT INTO spillway.job_wait (name, holder) VALUES ($1, $2) RETURNING id", o.Name, holder).Scan(&place)
 	})
-	if err != nil {
-		return 0, fmt.Errorf("queue for the job: %w", err)
-	}
-	return place, nil
+	return place, err
 }
 
 // dequeue gives the place back.
@@ -78,7 +86,7 @@ func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (tok
 			return 0, fmt.Sprintf("%s, and %d wait already", busy, o.Limit), o.collide(ctx, conn, other)
 		}
 		o.Tell(busy + "; waiting for its end")
-		token, err := o.await(ctx, conn, holder, func() (bool, error) { return o.beat(ctx, conn, place) })
+		token, err := o.await(ctx, conn, holder, func(ctx context.Context) (bool, error) { return o.beat(ctx, conn, place) })
 		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectWithin)
 		defer cancel()
 		if left := dequeue(free, conn, place); err == nil && left != nil {
@@ -87,7 +95,7 @@ func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (tok
 		return token, "", err
 	case Replace:
 		o.Tell(busy + "; asking it to end")
-		token, err := o.await(ctx, conn, holder, func() (bool, error) { return true, o.unwant(ctx, conn) })
+		token, err := o.await(ctx, conn, holder, func(ctx context.Context) (bool, error) { return true, o.unwant(ctx, conn) })
 		return token, "", err
 	case Skip:
 	}
@@ -96,9 +104,13 @@ func (o *Order) acquire(ctx context.Context, conn *pgx.Conn, holder string) (tok
 
 // await looks for a free lease until it has it; turn tells before each look
 // whether it may.
-func (o *Order) await(ctx context.Context, conn *pgx.Conn, holder string, turn func() (bool, error)) (int64, error) {
+func (o *Order) await(ctx context.Context, conn *pgx.Conn, holder string, turn func(context.Context) (bool, error)) (int64, error) {
 	for {
-		may, err := turn()
+		var may bool
+		err := within(ctx, func(ctx context.Context) (err error) {
+			may, err = turn(ctx)
+			return err
+		})
 		if err != nil {
 			return 0, err
 		}

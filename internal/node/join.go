@@ -28,6 +28,9 @@ type seam struct {
 	// word carries findings and events from the rooms that make them to those that
 	// act on them.
 	word *word
+	// verdict is what stands, in a sentence, and what was ruled out; set by the
+	// joiner of the detectors, nil without.
+	verdict func() (sentence string, ruledOut []string)
 	// overlay lays what stands of actions over every policy; set by its joiner.
 	overlay func(*proxy.Policy) *proxy.Policy
 	// actions is the console's way to actions; filled in by their joiner.

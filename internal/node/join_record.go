@@ -27,6 +27,12 @@ func joinRecord(s *seam) (joint, error) {
 		Store: storeOf(c, s), Region: c.Region, Node: nodeName(c), Rules: recordRules(c),
 		Readings: &readings{hot: s.hot}, Bounds: proxy.HistogramBounds(),
 		Found: func(f incident.Finding) { s.word.found(busFinding(f)) },
+		Verdict: func() (string, []string) {
+			if s.verdict == nil {
+				return "", nil
+			}
+			return s.verdict()
+		},
 		Smoke: smokeChecks(c), Log: s.log.With("room", "record"),
 	})
 	s.word.onEvent(func(ctx context.Context, e event) error { return desk.room.Note(ctx, e.At, e.Kind, e.Body) })

@@ -24,6 +24,10 @@ func joinWatch(s *seam) (joint, error) {
 	d.keep(s.setup.config)
 	s.word.onFinding(d.heard)
 	s.word.overhear(d.overheard)
+	s.verdict = func() (string, []string) {
+		v := d.judged()
+		return v.Sentence, v.RuledOut
+	}
 	return joint{
 		services: []service{{"watch", d.start, d.stop}},
 		routes:   d.routes(),
@@ -267,8 +271,8 @@ func (d *watchDesk) findings() (all []detect.Finding) {
 	return all
 }
 
-// verdict is what stands now.
-func (d *watchDesk) verdict() detect.Verdict {
+// judged is what stands now.
+func (d *watchDesk) judged() detect.Verdict {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.engine.Judge(d.findings(), d.changes)

@@ -115,7 +115,7 @@ func (d *watchDesk) routes() []web.Route {
 }
 
 func (d *watchDesk) verdictView() verdictView {
-	v := d.verdict()
+	v := d.judged()
 	view := verdictView{At: v.At, Region: v.Region, Level: "ok", Healthy: v.Level == detect.None && !v.At.IsZero(), Sentence: v.Sentence,
 		Hosts: []hostView{}, Findings: findingViews(v.Findings), RuledOut: orNone(v.RuledOut), Unknown: orNone(v.Unknown), Changes: []changeView{},
 		Probes: []probeView{}, Budgets: []budgetView{}}

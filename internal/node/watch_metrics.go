@@ -54,7 +54,7 @@ func (c *watchCollector) Describe(out chan<- *prometheus.Desc) {
 func (c *watchCollector) Collect(out chan<- prometheus.Metric) {
 	s := sink(out)
 	d := c.desk
-	v := d.verdict()
+	v := d.judged()
 	s.gauge(c.healthy, truth(v.Level == detect.None && !v.At.IsZero()))
 	type key struct{ detector, level, upstream, workload string }
 	count := map[key]float64{}

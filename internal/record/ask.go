@@ -138,6 +138,9 @@ func (r *Record) Do(ctx context.Context, who string, verb func(b *incident.Book,
 
 // Told takes a finding from a detector. It does not wait.
 func (r *Record) Told(f incident.Finding) {
+	if f.Detector == incident.Untaken {
+		return // the record's own words
+	}
 	asker := r.asker("")
 	if f.Summary == "" {
 		f.Summary = f.Key

@@ -20,9 +20,11 @@ type Config struct {
 	Readings Sampler
 	// Bounds are the upper bounds of the readings' buckets in seconds.
 	Bounds []float64
-	// Found is told what is wrong with the log itself; may be nil. It is called
-	// from goroutines of the record's own and must not call back.
+	// Found is told what is wrong with the log itself, and which incidents nobody
+	// takes; may be nil. It is called from a goroutine of the record's own.
 	Found func(incident.Finding)
+	// Verdict is what stands now in a sentence, and what was ruled out; may be nil.
+	Verdict func() (sentence string, ruledOut []string)
 	// Smoke are the checks that say whether the service works.
 	Smoke []Check
 	Log   *slog.Logger

@@ -33,12 +33,14 @@ type Record struct {
 	lostAt  time.Time
 	health  health
 	series  series
+	judged  map[string]judgement // what was last said of each incident
+	untaken map[string]bool      // incidents that are told as taken by nobody
 	auto    map[string]time.Time // when it was tried to resolve an incident by itself
 }
 
 // New makes a record; Start starts it. What is told before is kept.
 func New(c Config) *Record {
-	r := &Record{auto: map[string]time.Time{}, config: c, rules: c.Rules, wake: make(chan struct{}, 1), ending: make(chan struct{}), started: time.Now()}
+	r := &Record{auto: map[string]time.Time{}, judged: map[string]judgement{}, untaken: map[string]bool{}, config: c, rules: c.Rules, wake: make(chan struct{}, 1), ending: make(chan struct{}), started: time.Now()}
 	r.book = incident.NewBook(c.Rules.Incidents)
 	r.series = newSeries(c.Bounds)
 	r.stop = func() {}
@@ -132,7 +134,9 @@ func (r *Record) pass(ctx context.Context) {
 	for _, id := range due {
 		r.resolveByItself(ctx, id)
 	}
+	r.judge(now)
 	r.tellHealth()
+	r.tellUntaken(now)
 }
 
 // asker is who asks now; "" is Spillway itself.

@@ -86,12 +86,17 @@ func (i *Incident) applyState(e event.Event) {
 		i.mark(Mark{Clock: AllRestored, At: e.At, How: "said to be over", Event: e.ID})
 		i.mark(Mark{Clock: AtResolved, At: e.At, How: "resolved", Event: e.ID})
 	case Reopened:
-		i.Status, i.Reason, i.wasOpen, i.stable = Open, "", e.At, false
+		i.Status, i.Reason, i.wasOpen, i.stable, i.escalated = Open, "", e.At, false, false
 		i.Relapses++
 		i.unmark(AllRestored, AtResolved, AtStable)
 	case Stable:
 		i.stable = true
 		i.mark(Mark{Clock: AtStable, At: e.At, How: "no finding came back", Event: e.ID})
+	case Judged:
+		var b JudgedBody
+		if e.Read(&b) == nil {
+			i.ruled(b.RuledOut)
+		}
 	case Noted:
 		i.noted(e)
 	case Declared:
@@ -111,6 +116,15 @@ func (i *Incident) applyState(e event.Event) {
 // actionHasEffect leaves out what precedes or refuses an action.
 func actionHasEffect(kind string) bool {
 	return !slices.Contains([]string{"action.previewed", "action.begun", "action.refused", "action.failed", "action.expired"}, kind)
+}
+
+// ruled adds what was ruled out, each once.
+func (i *Incident) ruled(lines []string) {
+	for _, line := range lines {
+		if !slices.Contains(i.Ruled, line) && len(i.Ruled) < mostMarks {
+			i.Ruled = append(i.Ruled, line)
+		}
+	}
 }
 
 func (i *Incident) declared(b DeclaredBody) {

@@ -63,6 +63,12 @@ type ReasonBody struct {
 	Finding *Finding `json:"finding,omitempty"`
 }
 
+// JudgedBody is what stood at a time of the incident.
+type JudgedBody struct {
+	Sentence string   `json:"sentence"`
+	RuledOut []string `json:"ruled_out,omitempty"`
+}
+
 // MeasuredBody is some points.
 type MeasuredBody struct {
 	Points []Point `json:"points"`

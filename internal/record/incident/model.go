@@ -24,11 +24,16 @@ const (
 	Reopened  = "incident.reopened"
 	Stable    = "incident.stable"
 	Measured  = "incident.measured"
+	Judged    = "incident.verdict"
 	ItemSet   = "incident.item"
 	Warned    = "finding.told"   // a finding that belongs to no incident
 	Cleared   = "finding.gone"   // and its end
 	Imported  = "alarm.received" // a foreign alarm
 )
+
+// Untaken is the detector of the findings about incidents that nobody takes; the
+// record tells them, and takes none of them for trouble of its own.
+const Untaken = "incident-unacknowledged"
 
 // Levels of findings.
 const (
@@ -87,7 +92,8 @@ type Incident struct {
 	Points     []Point       `json:"points,omitempty"`
 	Segments   []slo.Segment `json:"declared_impact,omitempty"`
 	Users      *UsersTold    `json:"declared_users,omitempty"`
-	Changes    []Past        `json:"changes,omitempty"` // of the week before
+	Ruled      []string      `json:"ruled_out,omitempty"` // of all verdicts
+	Changes    []Past        `json:"changes,omitempty"`   // of the week before
 	// Timeline is every event of it, oldest first; only kept for incidents that
 	// are not resolved, and by Fold.
 	Timeline []event.Event `json:"-"`
@@ -217,3 +223,6 @@ func (p *Point) Bad() (bad, valid uint64) {
 	}
 	return bad, valid
 }
+
+// IsEscalated reports whether it was escalated since it was last opened.
+func (i *Incident) IsEscalated() bool { return i.escalated }

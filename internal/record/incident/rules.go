@@ -36,7 +36,7 @@ func Defaults() Rules {
 
 // opens reports whether a finding opens an incident.
 func (r *Rules) opens(f *Finding) bool {
-	return !f.Cleared && (f.Level == Page || slices.Contains(r.Detectors, f.Detector))
+	return !f.Cleared && f.Detector != Untaken && (f.Level == Page || slices.Contains(r.Detectors, f.Detector))
 }
 
 // Severity is that of an incident in which this part of transactions goes wrong,

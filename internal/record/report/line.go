@@ -87,6 +87,10 @@ func moreWords(e *event.Event, read func(any)) string {
 			return b.Text + " [" + string(b.Clock) + "]"
 		}
 		return b.Text
+	case incident.Judged:
+		var b incident.JudgedBody
+		read(&b)
+		return "verdict: " + b.Sentence
 	case incident.Declared:
 		var b incident.DeclaredBody
 		read(&b)

@@ -23,7 +23,6 @@ type Report struct {
 	Durations []incident.Duration `json:"durations"`
 	Impact    Impact              `json:"impact"`
 	Timeline  []Line              `json:"timeline"`
-	Ruled     []string            `json:"ruled_out,omitempty"`
 	MadeAt    time.Time           `json:"made_at"`
 }
 

@@ -174,17 +174,20 @@ func (s *sweeping) follow(cmd *cobra.Command, begun node.SweepProgress) error {
 	}
 }
 
-// one reads the sweep anew from the node's list.
+// one reads the sweep anew: from what the node has at work, which asks no
+// database, and otherwise from its list.
 func (s *sweeping) one(ctx context.Context, begun node.SweepProgress) (node.SweepProgress, error) {
-	var list struct {
-		Items []node.SweepProgress `json:"items"`
-	}
-	if err := s.call(ctx, http.MethodGet, "sweeps", nil, &list); err != nil {
-		return begun, err
-	}
-	for _, item := range list.Items {
-		if item.ID == begun.ID && item.Database == begun.Database && (begun.Server == "" || item.Server == begun.Server) {
-			return item, nil
+	for _, path := range []string{"sweeps/live", "sweeps"} {
+		var list struct {
+			Items []node.SweepProgress `json:"items"`
+		}
+		if err := s.call(ctx, http.MethodGet, path, nil, &list); err != nil {
+			return begun, err
+		}
+		for _, item := range list.Items {
+			if item.ID == begun.ID && item.Database == begun.Database && (begun.Server == "" || item.Server == begun.Server) {
+				return item, nil
+			}
 		}
 	}
 	return begun, fmt.Errorf("sweep %d is not in the node's list any more", begun.ID)

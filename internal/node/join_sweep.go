@@ -117,6 +117,9 @@ func (d *sweepDesk) routes() []web.Route {
 		{Method: http.MethodGet, Path: "sweeps", Answer: func(ctx context.Context, _ *web.Ask) (any, error) {
 			return map[string]any{"at": time.Now(), "items": d.crew.List(ctx)}, nil
 		}},
+		{Method: http.MethodGet, Path: "sweeps/live", Answer: func(context.Context, *web.Ask) (any, error) {
+			return map[string]any{"at": time.Now(), "items": d.crew.Live()}, nil
+		}},
 		{Method: http.MethodGet, Path: "sweeps/growth", Answer: func(ctx context.Context, _ *web.Ask) (any, error) {
 			return map[string]any{"at": time.Now(), "items": d.crew.Growth(ctx)}, nil
 		}},

@@ -146,33 +146,31 @@ func (r *Room) stand(_ context.Context, a *Action, _ *Rules) error {
 	return r.enforce(a)
 }
 
-// enforce puts what stands in force and keeps it for the next process.
+// enforce puts what stands in force, and keeps it for the next process.
 func (r *Room) enforce(a *Action) error {
 	r.mu.Lock()
 	r.standing.Store(standingOf(r.actions))
-	err := save(r.Path, r.actions)
 	r.mu.Unlock()
-	if err != nil {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	var failed error
+	if r.Enforce != nil {
+		failed = r.Enforce()
+	}
+	if err := r.keep(); err != nil {
 		r.Log.Error("actions not kept: what stands ends with this process", "error", err)
 		if a != nil {
 			a.Notes = append(a.Notes, "not kept on disk: it ends with this process: "+err.Error())
 		}
 	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-	if r.Enforce == nil {
-		return nil
-	}
-	return r.Enforce()
+	return failed
 }
 
 func (r *Room) remember(a *Action) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.commitLocked(a)
-	if err := save(r.Path, r.actions); err != nil {
+	r.commit(a)
+	if err := r.keep(); err != nil {
 		r.Log.Error("actions not kept", "error", err)
 	}
 }

@@ -57,14 +57,70 @@ func load(path string) ([]*Action, error) {
 	return list, nil
 }
 
-// save writes the file anew, so that it is whole whenever the machine stops.
-func save(path string, actions []*Action) error {
-	if path == "" {
+// keepWait is how long an action waits to be on disk: a pause must not hang on a
+// disk that does.
+const keepWait = 2 * time.Second
+
+var errSlowDisk = errors.New("the disk does not answer")
+
+// keep has the actions as they are now written, and waits for that, but not for
+// long.
+func (r *Room) keep() error {
+	if r.Path == "" {
 		return nil
 	}
+	timer := time.NewTimer(keepWait)
+	defer timer.Stop()
+	done := make(chan error, 1)
+	select {
+	case r.saves <- done:
+	case <-timer.C:
+		return errSlowDisk
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return errSlowDisk
+	}
+}
+
+// keeper writes, one after the other, until there is nobody left to ask.
+func (r *Room) keeper() {
+	for done := range r.saves {
+		done <- r.save()
+	}
+}
+
+// save writes the file anew, so that it is whole whenever the machine stops. No
+// lock is held while the disk is waited for.
+func (r *Room) save() error {
+	text, err := json.Marshal(r.kept())
+	if err != nil {
+		return fmt.Errorf("write actions: %w", err)
+	}
+	fresh := r.Path + ".new"
+	if err := writeSynced(fresh, text); err != nil {
+		return fmt.Errorf("keep actions: %w", err)
+	}
+	if err := os.Rename(fresh, r.Path); err != nil {
+		return fmt.Errorf("keep actions: %w", err)
+	}
+	folder, err := os.Open(filepath.Dir(r.Path))
+	if err != nil {
+		return fmt.Errorf("keep actions: %w", err)
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// kept is what is written: all that stands, and the latest of the rest.
+func (r *Room) kept() kept {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	k := kept{Version: keptVersion}
-	surplus := len(actions) - maxOnDisk
-	for _, a := range actions {
+	surplus := len(r.actions) - maxOnDisk
+	for _, a := range r.actions {
 		if surplus > 0 && a.State != Stands {
 			surplus--
 			continue
@@ -72,23 +128,7 @@ func save(path string, actions []*Action) error {
 		b := a.brief()
 		k.Actions = append(k.Actions, &b)
 	}
-	text, err := json.Marshal(k)
-	if err != nil {
-		return fmt.Errorf("write actions: %w", err)
-	}
-	fresh := path + ".new"
-	if err := writeSynced(fresh, text); err != nil {
-		return fmt.Errorf("keep actions: %w", err)
-	}
-	if err := os.Rename(fresh, path); err != nil {
-		return fmt.Errorf("keep actions: %w", err)
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("keep actions: %w", err)
-	}
-	defer folder.Close()
-	return folder.Sync()
+	return k
 }
 
 func writeSynced(path string, text []byte) error {

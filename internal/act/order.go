@@ -1,7 +1,6 @@
 package act
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -271,6 +270,3 @@ func (s *Selection) empty() bool {
 	return s.Workload == "" && s.User == "" && s.Database == "" && s.Application == "" && s.State == "" &&
 		s.OlderThan == 0 && s.Fingerprint == "" && len(s.PIDs) == 0
 }
-
-// errBusy: too many actions are under way.
-var errBusy = errors.New("too many actions are under way")

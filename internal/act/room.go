@@ -35,6 +35,7 @@ type Config struct {
 // Bounds of the room.
 const (
 	maxUnderway = 8   // actions at once
+	maxRuns     = 4   // commands at once, of these
 	maxListed   = 500 // actions remembered, those that stand not counted
 	maxDetailed = 50  // of them with the rows they hit
 	// actTimeout bounds one action, but for commands, which have their own.
@@ -46,11 +47,15 @@ const (
 type Room struct {
 	Config
 	standing atomic.Pointer[Standing]
-	slots    chan struct{}
+	slots    chan struct{} // a token for each action under way
+	runs     chan struct{} // likewise for commands, so that they leave room for kills
+	saves    chan chan error
 	wake     chan struct{}
 	stop     context.CancelFunc
 	life     context.Context
 	running  sync.WaitGroup
+	keeping  sync.WaitGroup
+	once     sync.Once
 
 	mu       sync.Mutex
 	actions  []*Action            // guarded by mu; oldest first
@@ -84,7 +89,7 @@ func (r *Room) count(k Kind, result string) {
 // New makes a room with what the file keeps. A file that cannot be read is told
 // in the log: it must not keep the node from starting.
 func New(c Config) *Room {
-	r := &Room{Config: c, slots: make(chan struct{}, maxUnderway), wake: make(chan struct{}, 1),
+	r := &Room{Config: c, slots: make(chan struct{}, maxUnderway), runs: make(chan struct{}, maxRuns), saves: make(chan chan error), wake: make(chan struct{}, 1),
 		keys: map[string]*Action{}, lastAuto: map[string]time.Time{}, counts: map[Count]uint64{}}
 	r.life, r.stop = context.WithCancel(context.Background())
 	if r.Log == nil {
@@ -111,6 +116,7 @@ func (r *Room) Standing() *Standing { return r.standing.Load() }
 // Start begins to watch the clock.
 func (r *Room) Start() error {
 	r.running.Go(r.clock)
+	r.keeping.Go(r.keeper)
 	return nil
 }
 
@@ -120,7 +126,12 @@ func (r *Room) Stop(ctx context.Context) error {
 	r.stop() // no finding is heard any more
 	r.mu.Unlock()
 	done := make(chan struct{})
-	go func() { r.running.Wait(); close(done) }()
+	go func() {
+		r.running.Wait()
+		r.once.Do(func() { close(r.saves) }) // nobody asks any more
+		r.keeping.Wait()
+		close(done)
+	}()
 	select {
 	case <-done:
 		return nil
@@ -186,14 +197,11 @@ func (r *Room) do(ctx context.Context, who Caller, o Order) (Action, error) {
 			return Action{}, err
 		}
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	default:
-		return Action{}, &Refusal{Conflict, errBusy.Error(), "Try again in a moment."}
+	leave, err := r.enter(o.Kind)
+	if err != nil {
+		return Action{}, err
 	}
-	r.running.Add(1)
-	defer r.running.Done()
+	defer leave()
 	a := &Action{ID: newID(), Order: o, Subject: o.Names(), Who: who.Who, At: time.Now().Round(0), State: Underway}
 	if before, err := r.claim(a); before != nil || err != nil {
 		return deref(before), err
@@ -207,6 +215,39 @@ func (r *Room) do(ctx context.Context, who Caller, o Order) (Action, error) {
 	stopped := context.AfterFunc(r.life, cancel)
 	defer stopped()
 	return r.carryOut(ctx, a, rules)
+}
+
+// enter counts an action under way; too many are refused, and so are those that
+// come after the end.
+func (r *Room) enter(k Kind) (leave func(), err error) {
+	busy := &Refusal{Conflict, "too many actions are under way", "Try again in a moment."}
+	places := []chan struct{}{r.slots}
+	if k == Run {
+		places = append(places, r.runs)
+	}
+	for i, place := range places {
+		select {
+		case place <- struct{}{}:
+		default:
+			for _, taken := range places[:i] {
+				<-taken
+			}
+			return nil, busy
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	empty := func() {
+		for _, place := range places {
+			<-place
+		}
+	}
+	if r.life.Err() != nil {
+		empty()
+		return nil, &Refusal{Conflict, "the node is stopping", ""}
+	}
+	r.running.Add(1)
+	return func() { empty(); r.running.Done() }, nil
 }
 
 // claim takes the order's key; before is what the key was used for already.

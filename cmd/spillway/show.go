@@ -72,17 +72,24 @@ func views() []view {
 
 func newShow(v view) *cobra.Command {
 	var a asking
+	var raw bool
 	cmd := &cobra.Command{
 		Use:   v.use,
 		Short: v.short,
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if raw {
+				v.facts += "?sql=1"
+			}
 			return a.ask(cmd, func(ctx context.Context, running *remote.Client) error {
 				return v.show(ctx, cmd, running, a.json())
 			})
 		},
 	}
 	a.flags(cmd)
+	if v.use == "holders" {
+		cmd.Flags().BoolVar(&raw, "sql", false, "show statements as they were sent, with their literals; for operators")
+	}
 	return cmd
 }
 

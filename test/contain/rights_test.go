@@ -240,6 +240,9 @@ func TestFromAfar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	holder := connect(t, p.URL(login("worker", "job")))
+	must(t, holder, "BEGIN")
+	must(t, holder, "SELECT 4711")
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("call\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -254,6 +257,9 @@ func TestFromAfar(t *testing.T) {
 		{"", []string{"pause", "batch"}, true, "token is missing or wrong"},
 		{"look", []string{"pause", "batch"}, true, "needs the role operator"},
 		{"late", []string{"workloads"}, true, "expired"},
+		{"look", []string{"holders"}, false, "select ?"},
+		{"look", []string{"holders", "--sql"}, true, "are for operators"},
+		{"call", []string{"holders", "--sql"}, false, "SELECT 4711"},
 		{"call", []string{"pause", "batch", "--for", "1m"}, false, "pause batch; stands"},
 		{"", []string{"resume", "batch", "--token-file", file}, false, "resume batch; done"},
 		{"", []string{"resume", "batch", "--token-file", "/nowhere"}, true, "read token"},

@@ -96,6 +96,7 @@ func newRoot() *cobra.Command {
 		root.AddCommand(newShow(v))
 	}
 	root.InitDefaultCompletionCmd()
+	offer(root)
 	return root
 }
 

@@ -32,6 +32,8 @@ test)
 	need python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
 	need python3-psycopg /usr/bin/python3 -c 'import psycopg'
 	need python3-asyncpg /usr/bin/python3 -c 'import asyncpg'
+	# promtool checks and tests the rules that `spillway rules` prints.
+	need prometheus program promtool
 	# The race detector links with C.
 	need gcc program gcc
 	need libc6-dev test -e /usr/include/stdlib.h

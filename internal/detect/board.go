@@ -129,7 +129,7 @@ func (e *entry) level(at time.Time) Level {
 func (e *entry) finding() Finding {
 	s := &e.suspicion
 	return Finding{Key: s.Key, Detector: e.detector, Level: e.raised, Upstream: s.Upstream, Workload: s.Workload, Fingerprint: s.Fingerprint, Summary: s.Summary,
-		Evidence: s.Evidence, Runbook: runbook(e.detector), Since: e.since, At: e.seen}
+		Evidence: s.Evidence, Runbook: Runbook(e.detector), Since: e.since, At: e.seen}
 }
 
 // open are the findings that stand, those that page first.

@@ -1,7 +1,8 @@
 package detect
 
-// runbook is what to do about a finding, in the order in which to try it.
-func runbook(detector string) string {
+// Runbook is what to do about a detector's findings, in the order in which to
+// try it; "" for a detector that is not ours.
+func Runbook(detector string) string {
 	switch detector {
 	case "server":
 		return "See whether PostgreSQL runs and can be reached from this machine: spillway upstreams, then psql to the address directly. Spillway tries again by itself, at most once a second; clients queue until their queue_timeout. After the server is back logins are paced, which takes a few seconds for each hundred."

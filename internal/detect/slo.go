@@ -29,10 +29,10 @@ func (o Objective) covers(workload string) bool {
 	return len(o.Workloads) == 0 || slices.Contains(o.Workloads, workload)
 }
 
-// The windows of the SRE workbook: a burn rate counts when it is exceeded over
+// BurnRules are the windows of the SRE workbook: a burn rate counts when it is exceeded over
 // the long and the short window. Factor = share of a 30-day budget × 720 h ÷
 // long window: 2 %, 5 %, 10 %, 10 %.
-func burnRules() []BurnRule {
+func BurnRules() []BurnRule {
 	return []BurnRule{
 		{14.4, time.Hour, 5 * time.Minute, Page},
 		{6, 6 * time.Hour, 30 * time.Minute, Page},
@@ -158,7 +158,7 @@ func (b *budget) stat(at time.Time) Budget {
 	if allowed := s.All * (1 - b.objective.Target); allowed > 0 {
 		s.Used = s.Bad / allowed * float64(seen) / float64(b.objective.Window)
 	}
-	for _, r := range burnRules() {
+	for _, r := range BurnRules() {
 		s.Burns[hours(r.Long)], _ = b.burn(at, r.Long)
 		s.Burns[hours(r.Short)], _ = b.burn(at, r.Short)
 	}
@@ -185,7 +185,7 @@ func lookBurn(in *Input) []Suspicion {
 	var found []Suspicion
 	for _, name := range slices.Sorted(maps.Keys(in.budget)) {
 		b := in.budget[name]
-		for _, r := range burnRules() {
+		for _, r := range BurnRules() {
 			long, events := b.burn(in.At, r.Long)
 			short, _ := b.burn(in.At, r.Short)
 			if _, seen := b.fine.since(in.At, r.Short); seen < r.Short/2 {

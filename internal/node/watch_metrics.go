@@ -10,10 +10,10 @@ import (
 // names of the config and of detectors, never statements or what clients call
 // themselves.
 type watchCollector struct {
-	desk                                                       *watchDesk
-	findings, probeUp, probeGood, probeTook                    *prometheus.Desc
-	full, slope, busy, usable                                  *prometheus.Desc
-	burn, used, good, bad, healthy, cpu, own, memory, memTotal *prometheus.Desc
+	desk                                                               *watchDesk
+	findings, probeUp, probeGood, probeTook                            *prometheus.Desc
+	full, slope, busy, usable                                          *prometheus.Desc
+	target, burn, used, good, bad, healthy, cpu, own, memory, memTotal *prometheus.Desc
 }
 
 func newWatchCollector(d *watchDesk) *watchCollector {
@@ -31,6 +31,7 @@ func newWatchCollector(d *watchDesk) *watchCollector {
 		usable:    desc("slots_usable", "Slots that all pools share.", "upstream"),
 		slope:     desc("slots_slope_per_second", "How fast held slots grow: the smaller of the slopes over one and five minutes. Absent while they do not.", "upstream"),
 		full:      desc("slots_full_seconds", "Time until all slots are held, if they go on growing like this. Absent while they do not.", "upstream"),
+		target:    desc("slo_target_ratio", "Part of the transactions that is to be good.", "objective"),
 		good:      desc("slo_transactions_total", "Transactions that the objective counts.", "objective"),
 		bad:       desc("slo_bad_transactions_total", "Of these, those that waited or took too long, or failed by Spillway's doing.", "objective"),
 		burn:      desc("slo_burn_rate", "How many times too fast the error budget goes, over a window.", "objective", "window"),
@@ -45,7 +46,7 @@ func newWatchCollector(d *watchDesk) *watchCollector {
 // Describe implements prometheus.Collector.
 func (c *watchCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.findings, c.healthy, c.probeUp, c.probeGood, c.probeTook, c.busy, c.usable, c.slope, c.full,
-		c.good, c.bad, c.burn, c.used, c.cpu, c.own, c.memory, c.memTotal} {
+		c.target, c.good, c.bad, c.burn, c.used, c.cpu, c.own, c.memory, c.memTotal} {
 		out <- d
 	}
 }
@@ -85,6 +86,7 @@ func (c *watchCollector) Collect(out chan<- prometheus.Metric) {
 	frame, budgets := d.frame, d.engine.Budgets()
 	d.mu.Unlock()
 	for _, b := range budgets {
+		s.gauge(c.target, b.Objective.Target, b.Objective.Name)
 		s.counter(c.good, b.TotalAll, b.Objective.Name)
 		s.counter(c.bad, b.TotalBad, b.Objective.Name)
 		s.gauge(c.used, b.Used, b.Objective.Name)

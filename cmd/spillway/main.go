@@ -85,7 +85,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newRules(), newReload(), newNotify(), newDoctor(), newSweep(), newJob(), newJobs())
+	root.AddCommand(newServe(), newCheck(), newImport(), newVersion(), newStatus(), newTop(), newRules(), newReload(), newNotify(), newDoctor(), newSweep(), newJob(), newJobs())
 	root.AddCommand(newIncident())
 	root.AddCommand(newActions(), newToken())
 	for _, a := range actionCommands() {

@@ -11,7 +11,7 @@ func Runbook(detector string) string {
 	case "blocking":
 		return "See who the root is and whether it still works: spillway holders. One that is idle in a transaction will not end by itself: ask its owner, or end it with spillway kill. A schema change waiting for its lock makes everybody wait behind it: cancel it, and run it with a lock_timeout."
 	case "leak":
-		return "The service named opens transactions and does not end them. Hold it where it is with spillway limit, take the slots back with spillway kill --state 'idle in transaction', or let Spillway do both: leak_after and on_leak of its workload. Then mend the code path of the statement shown: end the transaction, also on an error."
+		return "The service named opens transactions and does not end them. Hold it where it is with spillway limit, take the slots back with spillway kill --workload NAME --state idle-in-transaction, or let Spillway do both: leak_after and on_leak of its workload. Then mend the code path of the statement shown: end the transaction, also on an error."
 	case "storm":
 		return "One statement runs far more often than it ends. See who sends it: spillway queries. If it may fail, refuse it for a while with spillway ban FINGERPRINT --for 10m, or cap it with --max; if a job sends it, spillway pause WORKLOAD. Then look at its plan: a missing index, or a table that has outgrown it."
 	case "long-transaction":

@@ -13,8 +13,8 @@ type canvas struct {
 	held          bool
 }
 
-// line is one line of the screen; its style says nothing that its text does not.
-type line struct{ text, style string }
+// screenLine is one line of the screen; its style says nothing that its text does not.
+type screenLine struct{ text, style string }
 
 // Styles.
 const (
@@ -30,7 +30,7 @@ const staleAfter = 3 * time.Second
 
 // draw makes the lines of a picture, no more than fit. The order is that in
 // which somebody who was woken needs them.
-func draw(p *picture, c canvas) []line {
+func draw(p *picture, c canvas) []screenLine {
 	d := &drawing{canvas: c}
 	d.head(p)
 	if p.at.IsZero() {
@@ -51,22 +51,22 @@ func draw(p *picture, c canvas) []line {
 
 type drawing struct {
 	canvas
-	lines []line
+	lines []screenLine
 }
 
 func (d *drawing) add(style, format string, args ...any) {
-	d.lines = append(d.lines, line{clip(plainText(fmt.Sprintf(format, args...)), d.width), style})
+	d.lines = append(d.lines, screenLine{clip(plainText(fmt.Sprintf(format, args...)), d.width), style})
 }
 
-func (d *drawing) gap() { d.lines = append(d.lines, line{}) }
+func (d *drawing) gap() { d.lines = append(d.lines, screenLine{}) }
 
 // fit leaves out what has no room; the last line says so.
-func (d *drawing) fit() []line {
+func (d *drawing) fit() []screenLine {
 	if len(d.lines) <= d.height {
 		return d.lines
 	}
 	lines := d.lines[:d.height]
-	lines[d.height-1] = line{clip(fmt.Sprintf("… %d more lines: make the window higher, or see spillway status", len(d.lines)-d.height+1), d.width), grey}
+	lines[d.height-1] = screenLine{clip(fmt.Sprintf("… %d more lines: make the window higher, or see spillway status", len(d.lines)-d.height+1), d.width), grey}
 	return lines
 }
 

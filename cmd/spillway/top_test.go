@@ -25,7 +25,7 @@ func topPicture(t *testing.T) *picture {
 	return p
 }
 
-func drawn(lines []line) string {
+func drawn(lines []screenLine) string {
 	var b strings.Builder
 	for _, l := range lines {
 		b.WriteString(l.text + "\n")

@@ -213,29 +213,28 @@ func TestThroughEveryFailure(t *testing.T) {
 	for i, behave := range []func(http.ResponseWriter, *http.Request) bool{bad.hang, reset, answer(500), answer(429), answer(503)} {
 		bad.set(behave)
 		key := fmt.Sprint("k", i)
-		n.alarm(t, key, "firing")
 		tries := bad.tried()
+		n.alarm(t, key, "firing")
 		until(t, "an attempt at the bad endpoint", func() bool { return bad.tried() > tries })
 		n.alarm(t, key, "resolved")
-		keys = append(keys, "foreign/hook/"+key)
-		until(t, "the good endpoint", func() bool { return slices.Contains(good.got(), "foreign/hook/"+key+" resolved") })
-	}
-	inOrder(t, good.got(), keys...)
-	until(t, "the bad endpoint's trouble on the good one", func() bool { return slices.Contains(good.got(), "notify/bad firing") })
-	if text := n.get(t, "/metrics"); !strings.Contains(text, `spillway_notify_failing{channel="bad"`) || !strings.Contains(text, `spillway_alarms_received_total{result="taken",source="hook"} 10`) {
-		t.Error("the metrics do not show it")
-	}
-	bad.set(nil)
-	until(t, "the bad endpoint to catch up", func() bool {
-		for _, key := range keys {
-			if !slices.Contains(bad.got(), key+" resolved") {
-				return false
+		key = "foreign/hook/" + key
+		keys = append(keys, key)
+		until(t, "the good endpoint", func() bool { return slices.Contains(good.got(), key+" resolved") })
+		if i == 0 {
+			until(t, "the bad endpoint's trouble on the good one", func() bool { return slices.Contains(good.got(), "notify/bad firing") })
+			if text := n.get(t, "/metrics"); !strings.Contains(text, `spillway_notify_failing{channel="bad",endpoint="`+strings.TrimPrefix(bad.URL, "http://")+`",kind="webhook"} 1`) {
+				t.Error("the metrics do not show it")
 			}
 		}
-		return true
-	})
+		bad.set(nil)
+		until(t, "the bad endpoint to catch up", func() bool { return slices.Contains(bad.got(), key+" resolved") })
+	}
+	inOrder(t, good.got(), keys...)
 	inOrder(t, bad.got(), keys...)
 	until(t, "the end of its trouble", func() bool { return slices.Contains(good.got(), "notify/bad resolved") })
+	if text := n.get(t, "/metrics"); !strings.Contains(text, `spillway_alarms_received_total{result="taken",source="hook"} 10`) {
+		t.Error("the metrics do not count what came")
+	}
 	if strings.Contains(n.Log.String(), "verysecret") || strings.Contains(n.get(t, "/api/v1/notify"), "verysecret") || strings.Contains(n.Log.String(), token) {
 		t.Error("a secret is shown")
 	}

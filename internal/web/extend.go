@@ -150,13 +150,14 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 				}
 				s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
 				s.denied(r.URL.Path, caller, refusal)
-				refusal.write(w)
+				turnAway(w, r, refusal)
 				return
 			}
 		}
 		ask := &Ask{caller, r.URL.Query(), r.Header, nil, r}
 		if route.Admit != nil {
 			if err := route.Admit(ask); err != nil {
+				leaveBody(w, r)
 				writeAnswer(w, nil, err)
 				return
 			}
@@ -175,6 +176,20 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 		defer cancel()
 		value, err := route.Answer(ctx, ask)
 		writeAnswer(w, value, err)
+	}
+}
+
+// turnAway refuses a request whose body is not read.
+func turnAway(w http.ResponseWriter, r *http.Request, p *problem) {
+	leaveBody(w, r)
+	p.write(w)
+}
+
+// leaveBody ends the connection after the answer: net/http would first wait for
+// a body that nobody wants.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
 	}
 }
 

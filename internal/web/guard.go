@@ -103,7 +103,7 @@ func (g *guard) door(next http.Handler, public func(*http.Request) bool) http.Ha
 		stranger := o.local && len(g.grants.Load().Peers) > 0
 		if stranger || !o.local && r.Header.Get("Authorization") != "" && strings.HasPrefix(r.URL.Path, "/api/") && len(g.grants.Load().Tokens) > 0 {
 			if _, refusal := g.caller(r); refusal != nil {
-				refusal.write(w)
+				turnAway(w, r, refusal)
 				return
 			}
 		}

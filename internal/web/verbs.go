@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"time"
@@ -115,12 +113,13 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		if name == "reload" || name == "shutdown" {
 			need = Admin
 		}
-		caller, refusal := s.guard.caller(r)
 		var o order
 		var wait time.Duration
-		if caller.Role >= need { // nobody else's body is read
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			if o, wait, refusal = readOrder(r); refusal != nil {
+		var refusal *problem
+		caller, _ := s.guard.caller(r) // permit says why not
+		if caller.Role >= need {       // nobody else's body is read
+			if o, wait, refusal = readOrder(w, r); refusal != nil {
+				s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
 				refusal.write(w)
 				return
 			}
@@ -128,7 +127,7 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		if caller, refusal = s.guard.permit(r, need, name, o.Database); refusal != nil {
 			s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
 			s.denied(r.URL.Path, caller, refusal)
-			refusal.write(w)
+			turnAway(w, r, refusal)
 			return
 		}
 		deadline := time.Now().Add(wait + writeTimeout)
@@ -181,14 +180,10 @@ func (s *Server) note(kind string, body any) {
 
 // readOrder reads a body that may be empty. Only application/json is taken: a
 // page elsewhere cannot send that without asking first.
-func readOrder(r *http.Request) (o order, wait time.Duration, refusal *problem) {
-	body, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return o, 0, &problem{http.StatusRequestEntityTooLarge, "the body is too large", "It may have 64 KiB."}
-	case err != nil:
-		return o, 0, &problem{http.StatusBadRequest, "the body cannot be read", ""}
+func readOrder(w http.ResponseWriter, r *http.Request) (o order, wait time.Duration, refusal *problem) {
+	body, refusal := readBody(w, r, maxBody)
+	if refusal != nil {
+		return o, 0, refusal
 	}
 	if len(body) > 0 {
 		if refusal := decode(r, body, &o); refusal != nil {

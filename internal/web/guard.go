@@ -71,8 +71,8 @@ func (g *guard) admit(to Grants) {
 func (g *guard) host(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !originOf(r).local && !g.ourName(r.Host) {
-			refuse(w, http.StatusMisdirectedRequest, "this server is not known by that host name",
-				"Use its IP address, or add the name to the admin names.")
+			turnAway(w, r, &problem{http.StatusMisdirectedRequest, "this server is not known by that host name",
+				"Use its IP address, or name it under admin_names."})
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 // privateSocket is a unix socket that only its owner may connect to. It removes
@@ -82,50 +81,4 @@ func (s *privateSocket) Close() error {
 		err = errors.Join(err, os.Remove(s.path))
 	}
 	return err
-}
-
-// maxConns bounds the connections of one listener: a caller that opens many
-// waits, and takes no descriptors from the proxy.
-const maxConns = 128
-
-// limited accepts while fewer than a number of its connections are open.
-type limited struct {
-	net.Listener
-	free   chan struct{} // holds a token per open connection
-	closed chan struct{}
-	once   sync.Once
-}
-
-func limitConns(l net.Listener, most int) net.Listener {
-	return &limited{Listener: l, free: make(chan struct{}, most), closed: make(chan struct{})}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.free <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.free
-		return nil, err
-	}
-	return &counted{Conn: conn, release: sync.OnceFunc(func() { <-l.free })}, nil
-}
-
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// counted gives its place back when closed.
-type counted struct {
-	net.Conn
-	release func()
-}
-
-func (c *counted) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }

@@ -3,98 +3,188 @@ package web
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"spillway/internal/proxy"
 )
 
-// maxPending bounds the readings that wait for an event loop.
-const maxPending = 32
-
-var errPending = errors.New("too many readings wait for the event loops")
-
 // patience reads facts and stops waiting when its context ends, also where the
 // reading itself does not: a loop that is stuck is what health and metrics are
-// asked about. Readings left behind are bounded; above that it fails at once.
+// asked about.
+//
+// A reading is work for the event loops, and anybody who reaches the admin
+// address may ask for one. So there is one at a time, whoever asks meanwhile
+// shares the next (it begins after they asked: nobody is told of a past that
+// they have already changed), and after each the loops have four times as long
+// to themselves.
 type patience struct {
-	proxy.Facts
-	pending chan struct{} // holds a token per reading
+	gate      *gate
+	pools     batch[[]proxy.PoolStat]
+	clients   batch[[]proxy.ConnStat]
+	servers   batch[[]proxy.ConnStat]
+	databases batch[[]proxy.DatabaseStat]
+	users     batch[[]proxy.UserStat]
+	workloads batch[[]proxy.WorkloadStat]
+	upstreams batch[[]proxy.UpstreamStat]
+	stats     batch[[]proxy.Period]
+	gauges    batch[proxy.Gauges]
+	dns       batch[[]proxy.DNSStat]
 }
 
-func newPatience(f proxy.Facts) *patience {
-	return &patience{Facts: f, pending: make(chan struct{}, maxPending)}
+var errStuck = errors.New("the event loops have not answered the reading before this one")
+
+// Bounds on what readings take of the loops' time.
+const (
+	restFactor  = 4                      // the loops' own time after a reading, in its lengths
+	longestRest = 500 * time.Millisecond // also after one that took long
+)
+
+// gate lets one reading through at a time.
+type gate struct {
+	turn chan struct{} // holds a token while somebody reads
+
+	mu    sync.Mutex
+	began time.Time     // guarded by mu; zero while nobody reads
+	ended time.Time     // guarded by mu; of the last reading
+	took  time.Duration // guarded by mu
 }
 
-func patient[T any](ctx context.Context, p *patience, read func(context.Context) (T, error)) (T, error) {
-	type reading struct {
-		facts T
-		err   error
-	}
+// stuck reports whether the reading under way will hardly end in time.
+func (g *gate) stuck() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.began.IsZero() && time.Since(g.began) >= factsTimeout
+}
+
+// enter waits for the turn and for the loops' rest.
+func (g *gate) enter() {
+	g.turn <- struct{}{}
+	g.mu.Lock()
+	rest := time.Until(g.ended.Add(min(restFactor*g.took, longestRest)))
+	g.mu.Unlock()
+	time.Sleep(rest)
+	g.mu.Lock()
+	g.began = time.Now()
+	g.mu.Unlock()
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	g.ended = time.Now()
+	g.took, g.began = g.ended.Sub(g.began), time.Time{}
+	g.mu.Unlock()
+	<-g.turn
+}
+
+// batch is one kind of reading, shared by all who ask at a time.
+type batch[T any] struct {
+	gate *gate
+	read func(context.Context) (T, error)
+
+	mu   sync.Mutex
+	next *shared[T] // guarded by mu; not begun yet, nil when nobody waits
+	work bool       // guarded by mu; a goroutine is reading
+}
+
+// shared is one answer to many. What it holds is shared: nobody changes it.
+type shared[T any] struct {
+	done  chan struct{} // closed when value and err are there
+	value T
+	err   error
+}
+
+// get reads, or shares a reading that begins from now on.
+func (b *batch[T]) get(ctx context.Context) (T, error) {
 	var none T
-	select {
-	case p.pending <- struct{}{}:
-	default:
-		return none, errPending
+	if b.gate.stuck() {
+		return none, errStuck
 	}
-	done := make(chan reading, 1)
-	go func() {
-		defer func() { <-p.pending }()
-		facts, err := read(ctx)
-		done <- reading{facts, err}
-	}()
+	b.mu.Lock()
+	if b.next == nil {
+		b.next = &shared[T]{done: make(chan struct{})}
+	}
+	mine := b.next
+	if !b.work {
+		b.work = true
+		go b.serve()
+	}
+	b.mu.Unlock()
 	select {
-	case r := <-done:
-		return r.facts, r.err
+	case <-mine.done:
+		return mine.value, mine.err
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
 }
 
-// Pools is proxy.Facts's.
-func (p *patience) Pools(ctx context.Context) ([]proxy.PoolStat, error) {
-	return patient(ctx, p, p.Facts.Pools)
+// serve reads for as long as somebody waits.
+func (b *batch[T]) serve() {
+	for {
+		b.gate.enter()
+		b.mu.Lock()
+		r := b.next
+		b.next = nil
+		b.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), factsTimeout)
+		r.value, r.err = b.read(ctx)
+		cancel()
+		b.gate.leave()
+		close(r.done)
+		b.mu.Lock()
+		if b.next == nil {
+			b.work = false
+			b.mu.Unlock()
+			return
+		}
+		b.mu.Unlock()
+	}
 }
+
+func newPatience(f proxy.Facts) *patience {
+	g := &gate{turn: make(chan struct{}, 1)}
+	return &patience{
+		gate:  g,
+		pools: batch[[]proxy.PoolStat]{gate: g, read: f.Pools}, clients: batch[[]proxy.ConnStat]{gate: g, read: f.Clients},
+		servers: batch[[]proxy.ConnStat]{gate: g, read: f.Servers}, databases: batch[[]proxy.DatabaseStat]{gate: g, read: f.Databases},
+		users: batch[[]proxy.UserStat]{gate: g, read: f.UserStats}, workloads: batch[[]proxy.WorkloadStat]{gate: g, read: f.Workloads},
+		upstreams: batch[[]proxy.UpstreamStat]{gate: g, read: f.Upstreams}, stats: batch[[]proxy.Period]{gate: g, read: f.Stats},
+		gauges: batch[proxy.Gauges]{gate: g, read: f.Gauges}, dns: batch[[]proxy.DNSStat]{gate: g, read: f.DNS},
+	}
+}
+
+// Pools is proxy.Facts's.
+func (p *patience) Pools(ctx context.Context) ([]proxy.PoolStat, error) { return p.pools.get(ctx) }
 
 // Clients is proxy.Facts's.
-func (p *patience) Clients(ctx context.Context) ([]proxy.ConnStat, error) {
-	return patient(ctx, p, p.Facts.Clients)
-}
+func (p *patience) Clients(ctx context.Context) ([]proxy.ConnStat, error) { return p.clients.get(ctx) }
 
 // Servers is proxy.Facts's.
-func (p *patience) Servers(ctx context.Context) ([]proxy.ConnStat, error) {
-	return patient(ctx, p, p.Facts.Servers)
-}
+func (p *patience) Servers(ctx context.Context) ([]proxy.ConnStat, error) { return p.servers.get(ctx) }
 
 // Databases is proxy.Facts's.
 func (p *patience) Databases(ctx context.Context) ([]proxy.DatabaseStat, error) {
-	return patient(ctx, p, p.Facts.Databases)
+	return p.databases.get(ctx)
 }
 
 // UserStats is proxy.Facts's.
-func (p *patience) UserStats(ctx context.Context) ([]proxy.UserStat, error) {
-	return patient(ctx, p, p.Facts.UserStats)
-}
+func (p *patience) UserStats(ctx context.Context) ([]proxy.UserStat, error) { return p.users.get(ctx) }
 
 // Workloads is proxy.Facts's.
 func (p *patience) Workloads(ctx context.Context) ([]proxy.WorkloadStat, error) {
-	return patient(ctx, p, p.Facts.Workloads)
+	return p.workloads.get(ctx)
 }
 
 // Upstreams is proxy.Facts's.
 func (p *patience) Upstreams(ctx context.Context) ([]proxy.UpstreamStat, error) {
-	return patient(ctx, p, p.Facts.Upstreams)
+	return p.upstreams.get(ctx)
 }
 
 // Stats is proxy.Facts's.
-func (p *patience) Stats(ctx context.Context) ([]proxy.Period, error) {
-	return patient(ctx, p, p.Facts.Stats)
-}
+func (p *patience) Stats(ctx context.Context) ([]proxy.Period, error) { return p.stats.get(ctx) }
 
 // Gauges is proxy.Facts's.
-func (p *patience) Gauges(ctx context.Context) (proxy.Gauges, error) {
-	return patient(ctx, p, p.Facts.Gauges)
-}
+func (p *patience) Gauges(ctx context.Context) (proxy.Gauges, error) { return p.gauges.get(ctx) }
 
 // DNS is proxy.Facts's.
-func (p *patience) DNS(ctx context.Context) ([]proxy.DNSStat, error) {
-	return patient(ctx, p, p.Facts.DNS)
-}
+func (p *patience) DNS(ctx context.Context) ([]proxy.DNSStat, error) { return p.dns.get(ctx) }

@@ -43,7 +43,7 @@ func TestStuckLoop(t *testing.T) {
 			t.Errorf("%d %s", status, body)
 		}
 		var all sync.WaitGroup
-		for range 2 * maxPending {
+		for range 64 {
 			all.Go(func() { do(t, h, request("GET", "/api/v1/state", "")) })
 		}
 		all.Wait()
@@ -74,4 +74,96 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%v: status %d", c.err, p.status)
 		}
 	}
+}
+
+// slowFacts takes some time for its clients, and counts how often it is asked.
+type slowFacts struct {
+	*fakeProxy
+	mu      sync.Mutex
+	takes   time.Duration
+	asked   int
+	busy    time.Duration
+	paused  bool
+	reading int // at a time
+	most    int
+}
+
+func (s *slowFacts) Clients(ctx context.Context) ([]proxy.ConnStat, error) {
+	s.mu.Lock()
+	s.asked++
+	s.reading++
+	s.most = max(s.most, s.reading)
+	paused := s.paused
+	s.mu.Unlock()
+	time.Sleep(s.takes)
+	s.mu.Lock()
+	s.busy += s.takes
+	s.reading--
+	s.mu.Unlock()
+	if paused {
+		return nil, nil
+	}
+	return s.fakeProxy.Clients(ctx)
+}
+
+// TestFloodOfReaders: a thousand readers a second cost the event loops no more
+// than a fifth of their time, each is answered, and health answers meanwhile.
+func TestFloodOfReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		slow := &slowFacts{fakeProxy: f, takes: 5 * time.Millisecond}
+		c := f.config()
+		c.Facts = slow
+		h := handler(t, c)
+		var all sync.WaitGroup
+		for range 2000 {
+			all.Go(func() {
+				if status, _, _ := do(t, h, request("GET", "/api/v1/clients", "")); status != 200 {
+					t.Errorf("status %d", status)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		began := time.Now()
+		if status, _, _ := do(t, h, request("GET", "/readyz", "")); status != 200 || time.Since(began) > time.Second {
+			t.Errorf("readyz: status %d after %v", status, time.Since(began))
+		}
+		all.Wait()
+		slow.mu.Lock()
+		defer slow.mu.Unlock()
+		if slow.busy > 450*time.Millisecond || slow.most != 1 || slow.asked < 50 {
+			t.Errorf("%d readings, %v of 2 s, %d at a time", slow.asked, slow.busy, slow.most)
+		}
+	})
+}
+
+// TestSharedReadingIsFresh: who asks while a reading is under way is not told
+// what it finds, but what the next one does.
+func TestSharedReadingIsFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		slow := &slowFacts{fakeProxy: f, takes: 50 * time.Millisecond}
+		p := newPatience(slow)
+		var all sync.WaitGroup
+		all.Go(func() {
+			if rows, err := p.Clients(t.Context()); err != nil || len(rows) == 0 {
+				t.Errorf("before the change: %v, %v", rows, err)
+			}
+		})
+		time.Sleep(10 * time.Millisecond) // the reading is under way
+		slow.mu.Lock()
+		slow.paused = true // the change
+		slow.mu.Unlock()
+		for range 5 {
+			all.Go(func() {
+				if rows, err := p.Clients(t.Context()); err != nil || len(rows) != 0 {
+					t.Errorf("after the change: %v, %v", rows, err)
+				}
+			})
+		}
+		all.Wait()
+		if slow.asked != 2 {
+			t.Errorf("%d readings", slow.asked)
+		}
+	})
 }

@@ -111,6 +111,7 @@ func New(c Config) (*Server, error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       withOrigin,
+		ConnState:         noteState,
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -189,7 +190,7 @@ func (s *Server) listenTCP() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return limitConns(l, maxConns), nil
+	return limitConns(l, maxConns, maxConnsEach), nil
 }
 
 func (s *Server) listenUnix() (net.Listener, error) {
@@ -205,5 +206,5 @@ func (s *Server) listenUnix() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return limitConns(l, maxConns), nil
+	return limitConns(l, maxConns, maxConns), nil
 }

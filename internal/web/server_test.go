@@ -278,7 +278,7 @@ func TestConnLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := limitConns(inner, 1)
+	l := limitConns(inner, 1, 1)
 	accepted := make(chan net.Conn)
 	ended := make(chan error, 1)
 	go func() {

@@ -49,7 +49,8 @@ func New(socket string) *Client {
 func NewAt(address, token string) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("address %q is not like https://db-1:6433", address)
+		// It is not repeated: it may hold a password.
+		return nil, errors.New("the address is not like https://db-1:6433; a token goes into SPILLWAY_TOKEN or --token-file")
 	}
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{place: u.Host, base: u.Scheme + "://" + u.Host + strings.TrimSuffix(u.Path, "/"), token: token,

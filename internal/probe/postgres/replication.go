@@ -12,7 +12,8 @@ import (
 
 const replicationSelf = `SELECT pg_catalog.pg_is_in_recovery(),
   CASE WHEN pg_catalog.pg_is_in_recovery() AND pg_catalog.pg_last_wal_receive_lsn() IS DISTINCT FROM pg_catalog.pg_last_wal_replay_lsn()
-    THEN extract(epoch FROM clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 END`
+    THEN coalesce(extract(epoch FROM clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()), 0)::float8 END,
+  coalesce(pg_catalog.pg_last_wal_replay_lsn()::text, '')`
 
 const replicationOthers = `SELECT coalesce(application_name, ''), coalesce(host(client_addr), ''), coalesce(state, ''), coalesce(sync_state, ''),
   coalesce(pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, replay_lsn), 0)::float8,
@@ -37,9 +38,14 @@ func (s *Server) lookReplication(ctx context.Context) error {
 		batch := &pgx.Batch{}
 		batch.Queue(replicationSelf).QueryRow(func(row pgx.Row) error {
 			var behind *float64
-			err := row.Scan(&r.Replica, &behind)
+			var lsn string
+			err := row.Scan(&r.Replica, &behind, &lsn)
+			now := time.Now()
+			if s.own.lsn != lsn || behind == nil {
+				s.own = replayMark{lsn, now}
+			}
 			if behind != nil {
-				r.Behind = span(*behind)
+				r.Behind = max(span(*behind), now.Sub(s.own.since))
 			}
 			return err
 		})

@@ -51,6 +51,7 @@ type Server struct {
 	statements probe.Slot[sample.Statements]
 
 	replay map[string]replayMark // by replica; used by the replication probe alone
+	own    replayMark            // of the server itself, where it is a replica
 	top    topMark               // used by the statements probe alone
 }
 

@@ -20,7 +20,8 @@ func overlay(policy *proxy.Policy, standing *act.Standing) *proxy.Policy {
 	for i := range p.Workloads {
 		w := &p.Workloads[i]
 		if limit, ok := standing.Limits[w.Name]; ok {
-			w.Limit, w.Share, w.Mode = limit, min(w.Share, limit), schedule.Enforce
+			limitAlone(w)
+			w.Limit = limit
 		}
 		if pause, ok := standing.Pauses[w.Name]; ok {
 			w.Pause, w.Note = schedule.PauseRefuse, "paused "+pause.Text
@@ -38,4 +39,15 @@ func overlay(policy *proxy.Policy, standing *act.Standing) *proxy.Policy {
 		p.Bans = append(p.Bans, proxy.Ban{Fingerprint: b.Fingerprint, Max: b.Max, Text: text})
 	}
 	return &p
+}
+
+// limitAlone lets a limit act on a workload that otherwise only warns, or does
+// nothing, without its other bounds: nobody has asked for those.
+func limitAlone(w *proxy.Workload) {
+	if w.Mode == schedule.Enforce {
+		return
+	}
+	w.Mode, w.Lendable, w.Borrow, w.QueueMax = schedule.Enforce, 1, -1, 0
+	w.QueueTimeout, w.StatementTimeout, w.TransactionTimeout, w.IdleInTransaction = -1, -1, -1, -1
+	w.OnLeak = proxy.LeakWarn
 }

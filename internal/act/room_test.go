@@ -48,7 +48,7 @@ func TestReplaceResumeUndo(t *testing.T) {
 	first := b.must(t, Order{Kind: Limit, Workload: "batch", Limit: 5})
 	second := b.must(t, Order{Kind: Limit, Workload: "batch", Limit: 2})
 	b.must(t, Order{Kind: Limit, Workload: "api", Limit: 7})
-	if got := b.Standing().Limits; got["batch"] != 2 || got["api"] != 7 {
+	if got := b.Standing().Limits; got["batch"].Slots != 2 || got["api"].Slots != 7 {
 		t.Errorf("limits %v", got)
 	}
 	if a, _ := b.Get(first.ID); a.State != Replaced || a.EndedBy != "action "+second.ID {

@@ -8,13 +8,19 @@ import (
 // Standing is what actions have put in force. Immutable.
 type Standing struct {
 	Pauses map[string]StandingPause // by workload
-	Limits map[string]int           // by workload
+	Limits map[string]StandingLimit // by workload
 	Bans   []StandingBan
 }
 
 // StandingPause is a pause in force.
 type StandingPause struct {
 	Queue bool
+	Text  string // until when, who and why
+}
+
+// StandingLimit is a limit in force.
+type StandingLimit struct {
+	Slots int
 	Text  string // until when, who and why
 }
 
@@ -36,7 +42,7 @@ func (a *Action) text() string {
 
 // standingOf makes what is in force of the actions that stand.
 func standingOf(list []*Action) *Standing {
-	s := &Standing{Pauses: map[string]StandingPause{}, Limits: map[string]int{}}
+	s := &Standing{Pauses: map[string]StandingPause{}, Limits: map[string]StandingLimit{}}
 	for _, a := range list {
 		if a.State != Stands {
 			continue
@@ -45,7 +51,7 @@ func standingOf(list []*Action) *Standing {
 		case Pause:
 			s.Pauses[o.Workload] = StandingPause{o.Queue, a.text()}
 		case Limit:
-			s.Limits[o.Workload] = o.Limit
+			s.Limits[o.Workload] = StandingLimit{o.Limit, a.text()}
 		case Ban:
 			if print, err := o.print(); err == nil {
 				s.Bans = append(s.Bans, StandingBan{print, o.Max, a.text()})

@@ -21,7 +21,7 @@ func overlay(policy *proxy.Policy, standing *act.Standing) *proxy.Policy {
 		w := &p.Workloads[i]
 		if limit, ok := standing.Limits[w.Name]; ok {
 			limitAlone(w)
-			w.Limit = limit
+			w.Limit, w.Note = limit.Slots, "limited "+limit.Text
 		}
 		if pause, ok := standing.Pauses[w.Name]; ok {
 			w.Pause, w.Note = schedule.PauseRefuse, "paused "+pause.Text

@@ -22,7 +22,7 @@ func TestOverlay(t *testing.T) {
 	}
 	got := overlay(policy, &act.Standing{
 		Pauses: map[string]act.StandingPause{"api": {Text: "by ann"}, "gone": {}},
-		Limits: map[string]int{"api": 3, "batch": 2, "gone": 1},
+		Limits: map[string]act.StandingLimit{"api": {Slots: 3}, "batch": {Slots: 2, Text: "by bob"}, "gone": {Slots: 1}},
 		Bans:   []act.StandingBan{{Fingerprint: 2, Max: 4, Text: "by ann"}},
 	})
 	if !reflect.DeepEqual(&before, policy) {
@@ -32,7 +32,7 @@ func TestOverlay(t *testing.T) {
 	if api.Limit != 3 || api.Share != 50 || api.QueueMax != 5 || api.Pause != schedule.PauseRefuse || api.Note != "paused by ann" {
 		t.Errorf("api is %+v", api)
 	}
-	if batch.Mode != schedule.Enforce || batch.Limit != 2 || batch.QueueMax != 0 || batch.StatementTimeout >= 0 || batch.OnLeak != proxy.LeakWarn || batch.Borrow >= 0 {
+	if batch.Mode != schedule.Enforce || batch.Limit != 2 || batch.Note != "limited by bob" || batch.QueueMax != 0 || batch.StatementTimeout >= 0 || batch.OnLeak != proxy.LeakWarn || batch.Borrow >= 0 {
 		t.Errorf("a limit brought other bounds of a workload that warns into force: %+v", batch)
 	}
 	if len(got.Bans) != 2 || got.Bans[1] != (proxy.Ban{Fingerprint: 2, Max: 4, Text: "Capped by ann."}) {

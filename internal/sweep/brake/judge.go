@@ -157,12 +157,13 @@ func (j *Judge) judgeTable(f Facts, add adder) {
 	}
 	// A burst of waiters has another cause as a rule, but is no time to add load.
 	add("lock waits", over(f.LockWaits, 5, 0), "%d sessions wait for locks, slower from 5", f.LockWaits)
-	if f.Vacuuming {
-		level, why := Soft, "a vacuum of the table runs"
-		if f.ToPrevent {
-			level, why = Hard, "a vacuum of the table runs to prevent wraparound"
-		}
-		add("autovacuum", level, "%s", why)
+	switch {
+	case f.ToPrevent:
+		add("autovacuum", Hard, "a vacuum of the table runs to prevent wraparound")
+	case f.Vacuuming && f.Busy > 0:
+		// Nobody else there, nobody to share the disk with: a long sweep would meet
+		// the vacuums that it causes, and crawl beside each of them.
+		add("autovacuum", Soft, "a vacuum of the table runs")
 	}
 }
 

@@ -179,6 +179,9 @@ func (h *Host) Gone(now int64, s *Server, out []Directive) []Directive {
 	if s.state == Closed {
 		return out
 	}
+	if s.state == Idle || s.state == Active {
+		h.unrest.lost(h.now)
+	}
 	h.become(s, Closed)
 	return h.pump(out)
 }

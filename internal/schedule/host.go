@@ -95,6 +95,7 @@ type Host struct {
 	loop    int    // next loop for a server opened without a waiter
 
 	pace    bucket
+	unrest  unrest
 	breaker breaker
 	squeeze squeeze
 

@@ -117,7 +117,7 @@ func (m *model) uniform() bool {
 // rival returns a waiter of another pool that goes before c for the slot of s.
 func (m *model) rival(s *Server, c *modelWaiter) *modelWaiter {
 	for _, r := range m.waiters {
-		if m.h.ready(r.p) && m.h.paceAllows(r.p) && m.outranks(r, s, c) {
+		if m.h.ready(r.p) && m.h.paceAllows(r.p, r.work) && m.outranks(r, s, c) {
 			return r
 		}
 	}

@@ -48,7 +48,7 @@ func (m *model) restOpens() {
 	h := m.h
 	h.pace.refill(h.now, h.cfg.Connect)
 	for _, c := range m.waiters {
-		if !m.uniform() || !h.ready(c.p) || !h.paceAllows(c.p) || !m.needs(c) {
+		if !m.uniform() || !h.ready(c.p) || !h.paceAllows(c.p, c.work) || !m.needs(c) {
 			continue
 		}
 		switch m.shut(c.p, m.head(c)) {

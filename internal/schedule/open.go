@@ -50,13 +50,25 @@ func (h *Host) ready(p *Pool) bool {
 	return h.breaker.allows(h.now, h.shared.opening+h.reserved.opening)
 }
 
-// paceAllows says whether the pace lets p start a login. Operators are not paced.
-func (h *Host) paceAllows(p *Pool) bool {
+// paceAllows says whether the pace lets p start a login for work, which is nil where the login is for nobody. Operators are
+// not paced. A critical workload below its guarantee is bound by Parallel alone while the host is calm: its slots were
+// lent, or never opened, and it is to have them within a second.
+func (h *Host) paceAllows(p *Pool, work *Workload) bool {
 	if p.cfg.Operator {
 		return true
 	}
-	under := h.shared.opening + h.shared.making
-	return under < h.cfg.Connect.Parallel && h.pace.tokens >= float64(1+h.shared.making)
+	if under := h.shared.opening + h.shared.making; under >= h.cfg.Connect.Parallel {
+		return false
+	}
+	if work != nil && work.cfg.Class == Critical && work.guaranteed() && h.calm() {
+		return true
+	}
+	return h.pace.tokens >= float64(1+h.shared.making)
+}
+
+// calm says that the host had no outage of late.
+func (h *Host) calm() bool {
+	return !h.breaker.open && h.breaker.ramp == 0 && h.now >= h.unrest.until
 }
 
 // raise opens servers for waiters, best lane first, and closes idle ones where their slots are needed.
@@ -76,7 +88,7 @@ func (h *Host) raise(out []Directive) []Directive {
 			refilled = true
 		}
 		n := len(out)
-		if !h.paceAllows(l.pool) {
+		if !h.paceAllows(l.pool, l.work) {
 			h.pace.paced++
 		} else if b := h.blocker(l); b == free {
 			out = h.open(l.pool, l, out)
@@ -134,7 +146,7 @@ func (h *Host) open(p *Pool, l *lane, out []Directive) []Directive {
 		s.Loop, s.Fit, p.fit = w.Loop, w.Fit, w.Fit
 	}
 	if !p.cfg.Operator {
-		h.pace.tokens--
+		h.pace.tokens = max(0, h.pace.tokens-1)
 	}
 	h.pace.opened++
 	p.wanted = false
@@ -210,6 +222,9 @@ func (h *Host) Opened(now int64, s *Server, out []Directive) []Directive {
 	h.advance(now)
 	if s.state != Opening {
 		return out // closed meanwhile; a Close directive said so
+	}
+	if h.breaker.open {
+		h.unrest.until = h.now + unrestLasts
 	}
 	h.breaker.succeeded(h.cfg.Connect.Parallel)
 	h.squeeze.attempts = 0

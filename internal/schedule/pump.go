@@ -111,11 +111,11 @@ func (h *Host) rival(s *Server, l *lane) *lane {
 	h.pace.refill(h.now, h.cfg.Connect)
 	var best *lane
 	for _, p := range h.queues {
-		if p == s.Pool || !h.ready(p) || !h.paceAllows(p) {
+		if p == s.Pool || !h.ready(p) {
 			continue
 		}
 		for _, r := range p.busy {
-			if h.need(r) > 0 && h.ahead(r, l, h.grace()) && (best == nil || h.ahead(r, best, 0)) && h.helps(s, r) {
+			if h.need(r) > 0 && h.paceAllows(p, r.work) && h.ahead(r, l, h.grace()) && (best == nil || h.ahead(r, best, 0)) && h.helps(s, r) {
 				best = r
 			}
 		}

@@ -70,7 +70,7 @@ func (h *Host) fill(out []Directive) []Directive {
 		p := h.pools[i]
 		for h.short(p) {
 			n := len(out)
-			if h.ready(p) && h.paceAllows(p) && p.total() < p.max() && h.full(p) == free {
+			if h.ready(p) && h.paceAllows(p, nil) && p.total() < p.max() && h.full(p) == free {
 				out = h.open(p, nil, out)
 			}
 			if len(out) == n {

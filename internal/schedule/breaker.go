@@ -6,7 +6,7 @@ const (
 	breakerTrips = 3     // failures in a row that open the breaker
 	backoffBase  = 100e6 // 100 ms
 	backoffCap   = 5e9   // 5 s
-	probeEvery   = 1.5e9 // with the maintenance connections an absent host is knocked at once a second at most
+	probeEvery   = 2.2e9 // with the maintenance connections an absent host is knocked at once a second at most
 	authCap      = 30e9  // 30 s
 	squeezeCap   = 30e9  // 30 s
 	backoffSteps = 20    // exponents beyond this change nothing

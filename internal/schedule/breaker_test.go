@@ -63,7 +63,7 @@ func TestStragglersDoNotLengthenTheOutage(t *testing.T) {
 	for len(w.opens) > 0 {
 		w.openFailed(w.opens[0], FailNetwork)
 	}
-	if next := w.stat().Breaker.NextProbe; next > 1600*time.Millisecond { // probeEvery and the first jitter
+	if next := w.stat().Breaker.NextProbe; next > time.Duration(probeEvery+backoffBase) {
 		t.Fatalf("first probe only after %v", next)
 	}
 }

@@ -2,6 +2,8 @@ package bounds
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"net"
 	"regexp"
@@ -81,15 +83,23 @@ func knocking(t *testing.T, s *pgtest.Server, p *pgtest.Pooler) int {
 		if err != nil {
 			break
 		}
-		_ = conn.Close()
-		if time.Now().After(known) {
+		if login(conn) && time.Now().After(known) {
 			n++
 		}
+		_ = conn.Close()
 	}
 	stop.stop()
 	_ = door.Close()
 	stop.done.Wait()
 	return n
+}
+
+// login tells an attempt to log in from a cancel request.
+func login(conn net.Conn) bool {
+	var head [8]byte
+	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, err := io.ReadFull(conn, head[:])
+	return err != nil || binary.BigEndian.Uint32(head[4:]) != 80877102
 }
 
 // insist connects and asks until it is served, as clients with a retry do.

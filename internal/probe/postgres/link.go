@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,20 +16,60 @@ type link struct {
 	login func() (*pgx.ConnConfig, error)
 	turn  chan struct{} // holds one token: who has it may use what follows
 
-	conn    *pgx.Conn
-	after   time.Time // no attempt to connect before
+	conn *pgx.Conn
+	door *door
+}
+
+// door spaces the attempts to connect to one server, whatever number of links
+// it has: with the pooler's own an absent server is knocked at once a second at
+// most.
+type door struct {
+	mu      sync.Mutex // guards what follows
+	after   time.Time  // no attempt to connect before
 	failed  int
 	lastErr error
 }
 
-// Pauses between attempts to connect: full jitter below a bound that doubles.
+// Pauses between attempts to connect: between a half and the whole of a bound
+// that doubles.
 const (
-	firstPause = time.Second
-	maxPause   = 15 * time.Second
+	firstPause = 8 * time.Second
+	maxPause   = 30 * time.Second
 )
 
-func newLink(login func() (*pgx.ConnConfig, error)) *link {
-	l := &link{login: login, turn: make(chan struct{}, 1)}
+// knock tells why there is to be no attempt now; nil lets one through, and the
+// next after a pause.
+func (d *door) knock() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed > 0 && time.Now().Before(d.after) {
+		return d.lastErr
+	}
+	if d.failed > 0 {
+		d.pause()
+	}
+	return nil
+}
+
+func (d *door) pause() {
+	bound := min(maxPause, firstPause<<min(d.failed-1, 5))
+	d.after = time.Now().Add(bound/2 + rand.N(bound/2))
+}
+
+// answer takes the outcome of an attempt.
+func (d *door) answer(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lastErr = err; err == nil {
+		d.failed = 0
+		return
+	}
+	d.failed++
+	d.pause()
+}
+
+func newLink(login func() (*pgx.ConnConfig, error), d *door) *link {
+	l := &link{login: login, turn: make(chan struct{}, 1), door: d}
 	l.turn <- struct{}{}
 	return l
 }
@@ -59,8 +100,8 @@ func (l *link) open(ctx context.Context) error {
 	if l.conn != nil {
 		return nil
 	}
-	if time.Now().Before(l.after) {
-		return l.lastErr
+	if err := l.door.knock(); err != nil {
+		return err
 	}
 	config, err := l.login()
 	if err != nil {
@@ -73,13 +114,11 @@ func (l *link) open(ctx context.Context) error {
 	params["statement_timeout"] = "10000"
 	params["jit"] = "off"
 	conn, err := pgx.ConnectConfig(ctx, config)
+	l.door.answer(err)
 	if err != nil {
-		bound := min(maxPause, firstPause<<min(l.failed, 5))
-		l.failed++
-		l.after, l.lastErr = time.Now().Add(bound/2+rand.N(bound/2)), err
 		return err
 	}
-	l.conn, l.failed, l.lastErr = conn, 0, nil
+	l.conn = conn
 	return nil
 }
 

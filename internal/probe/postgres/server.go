@@ -61,9 +61,10 @@ func New(c Config) *Server {
 	login := func(database string) func() (*pgx.ConnConfig, error) {
 		return func() (*pgx.ConnConfig, error) { return c.Login(database) }
 	}
-	s.fast, s.slow = newLink(login("")), newLink(login(""))
+	way := new(door)
+	s.fast, s.slow = newLink(login(""), way), newLink(login(""), way)
 	for _, database := range c.Databases[:min(len(c.Databases), maxDatabases)] {
-		s.tables = append(s.tables, newLink(login(database)))
+		s.tables = append(s.tables, newLink(login(database), way))
 	}
 	return s
 }

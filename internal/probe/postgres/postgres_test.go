@@ -214,8 +214,8 @@ func TestServerGone(t *testing.T) {
 			t.Error("it answers")
 		}
 	}
-	if p.fast.failed > 2 {
-		t.Errorf("%d attempts to connect in %v", p.fast.failed, time.Since(began))
+	if p.fast.door.failed > 2 {
+		t.Errorf("%d attempts to connect in %v", p.fast.door.failed, time.Since(began))
 	}
 	if err := s.Resume(); err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ type Bounds struct {
 	TableWindow time.Duration
 
 	LoginAfter, LoginQuiet time.Duration
+	DeniedMany             int // logins of one service that fail at the door within 10 s
 	TargetFailures         int
 	DriftAfter             time.Duration
 	ProbeAfter             time.Duration
@@ -66,6 +67,8 @@ func Defaults() Bounds {
 		LagWarn: 10 * time.Second, LagPage: time.Minute, LagBytes: 1 << 30, LagAfter: 10 * time.Second,
 		TableDead: 0.5, TableRows: 10_000, TableWindow: 10 * time.Minute,
 		LoginAfter: 2 * time.Second, LoginQuiet: 2 * time.Minute,
+		// A person mistypes a few times; two a second is a program.
+		DeniedMany:     20,
 		TargetFailures: 3,
 		DriftAfter:     15 * time.Second, // two censuses of the ledger
 		ProbeAfter:     10 * time.Second,

@@ -98,6 +98,7 @@ func detectors() []detector {
 	return []detector{
 		{"server", func(b *Bounds) timing { return timing{b.LoginAfter, b.LoginAfter, b.ClearAfter} }, lookServer},
 		{"login", func(b *Bounds) timing { return timing{b.LoginAfter, b.LoginAfter, b.ClearAfter} }, lookLogin},
+		{"denied", soon, lookDenied},
 		{"blocking", soon, lookBlocking},
 		{"leak", soon, lookLeak},
 		{"storm", func(b *Bounds) timing { return timing{b.StormAfter, b.StormAfter, b.ClearAfter} }, lookStorm},

@@ -8,6 +8,8 @@ func Runbook(detector string) string {
 		return "See whether PostgreSQL runs and can be reached from this machine: spillway upstreams, then psql to the address directly. Spillway tries again by itself, at most once a second; clients queue until their queue_timeout. After the server is back logins are paced, which takes a few seconds for each hundred."
 	case "login":
 		return "Read the server's own words in the summary. 28P01 and 28000: the secret Spillway has for the user, or pg_hba.conf, is wrong; mend the one and spillway reload. 53300: the server has no free connection; lower servers.NAME.max_connections or find the foreign ones. Other users are not touched."
+	case "denied":
+		return "The service named fails its logins at Spillway's door, again and again: a wrong secret, or a library that retries without a pause. PostgreSQL sees none of them. Mend the secret or stop the service; limits.logins_per_address slows it down meanwhile."
 	case "blocking":
 		return "See who the root is and whether it still works: spillway holders. One that is idle in a transaction will not end by itself: ask its owner, or end it with spillway kill. A schema change waiting for its lock makes everybody wait behind it: cancel it, and run it with a lock_timeout."
 	case "leak":

@@ -213,7 +213,7 @@ func (v *Verdict) cause() *Finding {
 }
 
 func rankOf(f *Finding) int {
-	rank := map[string]int{"server": 9, "blocking": 8, "leak": 7, "storm": 6, "login": 5, "long-transaction": 4, "long-statement": 3,
+	rank := map[string]int{"server": 9, "blocking": 8, "leak": 7, "storm": 6, "login": 5, "denied": 5, "long-transaction": 4, "long-statement": 3,
 		"queue-wait": 1, "slots": 1, "slots-forecast": 2, "slo-burn": 0}
 	n, known := rank[f.Detector]
 	if !known {

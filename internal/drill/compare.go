@@ -24,6 +24,29 @@ func compare(r *outcome.Result, d Drill) {
 	for _, p := range r.Promises {
 		r.Held = r.Held && p.Held
 	}
+	if !r.Held {
+		r.Void = void(r)
+	}
+}
+
+// Beyond these the machine is too busy for a drill: before there was any fault
+// the API was slow, or the drill's own clock stood still.
+const (
+	unsteady = 0.3 // seconds, p99 before the fault
+	stalled  = 1.5 // seconds between two counts that should be 0.25 apart
+)
+
+// void says why broken promises say nothing, "" when they do.
+func void(r *outcome.Result) string {
+	for _, s := range []*outcome.Side{&r.Bare, &r.Guarded} {
+		if f := &s.Figures; f.SteadyP99 > unsteady || f.SteadyFailed > 0 {
+			return fmt.Sprintf("%s, the steady state was none: p99 %s and %d failed before the fault; the machine is too busy", s.Name, took(f.SteadyP99), f.SteadyFailed)
+		}
+	}
+	if f := &r.Guarded.Figures; f.Stall > stalled {
+		return fmt.Sprintf("guarded, the drill itself got no processor for %s; the machine is too busy", took(f.Stall))
+	}
+	return ""
 }
 
 // line makes a row from one figure of both sides.
@@ -51,12 +74,23 @@ func table(r *outcome.Result, d Drill) []outcome.Row {
 		figure("time to contain", d.Report.Contained, func(f *outcome.Figures) string { return orNever(f.Contained) }),
 		figure("time to recover", d.Report.Recovered, func(f *outcome.Figures) string { return recovery(f.Recovered) }),
 		figure("operator gets in", d.Report.Operator, func(f *outcome.Figures) string {
-			return fmt.Sprintf("%d of %d tries", f.OperatorIn, f.OperatorTries)
+			text := fmt.Sprintf("%d of %d tries", f.OperatorIn, f.OperatorTries)
+			if f.OperatorAway > 0 {
+				text += fmt.Sprintf(" (%d more while the server was away)", f.OperatorAway)
+			}
+			return text
 		}),
 		figure("wrong kills", d.Report.WrongKills, func(f *outcome.Figures) string { return fmt.Sprint(f.WrongKills) }),
 	}
-	if r.Bare.Figures.FirstSecond > 0 {
-		rows = append(rows, figure("server logins, busiest second", "", func(f *outcome.Figures) string { return fmt.Sprint(f.FirstSecond) }))
+	if r.Bare.Figures.Crowd > 0 {
+		rows = append(rows,
+			figure("clients served", "", servedText),
+			figure("logins at PostgreSQL, busiest second", "", func(f *outcome.Figures) string { return fmt.Sprint(f.Knocks) }))
+	}
+	if r.Bare.Figures.Stuck > 0 {
+		rows = append(rows, figure("stuck statements", d.Report.Stuck, func(f *outcome.Figures) string {
+			return fmt.Sprintf("%d, gone after %s", f.Stuck, orNever(f.Unstuck))
+		}))
 	}
 	if r.Bare.Figures.Deleted > 0 || r.Guarded.Figures.Deleted > 0 {
 		rows = append(rows, figure("rows deleted", d.Report.Deleted, func(f *outcome.Figures) string {
@@ -100,6 +134,9 @@ func promises(r *outcome.Result, d Drill) []outcome.Promise {
 			Text: "guarded, the cause is named in " + d.NameWithin.String(), Saw: saw,
 			Held: g.Named != nil && *g.Named <= d.NameWithin.Seconds(),
 		})
+	}
+	if d.Extra != nil {
+		all = append(all, d.Extra(r)...)
 	}
 	return all
 }

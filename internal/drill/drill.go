@@ -25,11 +25,13 @@ type Drill struct {
 	NameWithin time.Duration // in which the cause must be named
 	Unnamed    bool          // the fault has no holder to be named
 	Play       func(scale float64) Play
+	// Extra are promises of its own; may be nil.
+	Extra func(r *outcome.Result) []outcome.Promise
 }
 
 // Told are the report's own figures as words, "" where it tells none.
 type Told struct {
-	Availability, Errors, P99, Peak, Named, Contained, Recovered, Operator, WrongKills, Deleted string
+	Availability, Errors, P99, Peak, Named, Contained, Recovered, Operator, WrongKills, Stuck, Deleted string
 }
 
 // Play is a drill at one scale.
@@ -65,6 +67,7 @@ type Scene struct {
 	Window gauge.Window // FaultAt holds once the fault began; the rest at the end
 
 	services services
+	figures  outcome.Figures // what the fault itself counted; read after its end
 }
 
 // Guarded tells which side it is.
@@ -73,12 +76,13 @@ func (s *Scene) Guarded() bool { return s.Guard != nil }
 // Tools are programs of this machine.
 type Tools struct {
 	Psql, Pgbench string
+	Spillway      string // the program that is tried
 	Python        string // with psycopg2; "" when there is none
 }
 
 // All are the drills there are, in the order of the list.
 func All() []Drill {
-	return []Drill{leak()}
+	return []Drill{leak(), backlog(), poolerBug(), loginStorm()}
 }
 
 // Find returns the drill of that name.

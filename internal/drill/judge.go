@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"spillway/internal/drill/outcome"
-	"spillway/internal/node/remote"
 )
 
 // judge adds what takes knowledge of the drill: who named the cause on the bare
@@ -16,18 +15,18 @@ func (r *running) judge(s *Scene, side *outcome.Side) {
 	if !s.Guarded() {
 		r.nameByPsql(s, side)
 	}
-	acted, by := firstAction(side)
-	if !by {
-		return // nobody did anything about it while it lasted
+	at := s.Gauge.LastAbove(s.Window.Culprit, s.Play.Bound, s.Window)
+	if acted, ok := firstAction(side); ok {
+		at = max(at, acted)
 	}
-	at := max(acted, s.Gauge.LastAbove(s.Window.Culprit, s.Play.Bound, s.Window))
-	if at <= s.Window.FaultEnd {
+	// What ends only with the fault was not contained.
+	if at <= s.Window.FaultEnd-min(s.Play.Fault.Seconds()/8, 2) {
 		d := max(at-s.Window.FaultAt, 0)
 		f.Contained = &d
 	}
 }
 
-// firstAction is when Spillway or a person first acted on the fault.
+// firstAction is when during the fault Spillway or a person first acted on the fault.
 func firstAction(side *outcome.Side) (at float64, ok bool) {
 	for _, e := range side.Events {
 		if e.Kind == "action" && e.At >= side.FaultAt && e.At <= side.FaultEnd {
@@ -51,7 +50,7 @@ func (r *running) nameByPsql(s *Scene, side *outcome.Side) {
 		at := look.At + look.Took
 		who, count, _ := strings.Cut(look.Said, "|")
 		n, err := strconv.Atoi(strings.TrimSpace(count))
-		if !look.In || at < alarm || at > s.Window.FaultEnd || err != nil || !matches(r.drill.Cause.Words, who) || 2*n < f.Peak {
+		if !look.In || at < alarm || at > s.Window.FaultEnd || err != nil || !r.drill.Cause.In(who) || 2*n < f.Peak {
 			continue
 		}
 		d := at - s.Window.FaultAt
@@ -60,15 +59,12 @@ func (r *running) nameByPsql(s *Scene, side *outcome.Side) {
 	}
 }
 
-func matches(words []string, text string) bool {
-	for _, word := range words {
-		if strings.Contains(strings.ToLower(text), strings.ToLower(word)) {
-			return true
-		}
+// postmortem is what Spillway writes of the last incident it recorded; "" when
+// there was none.
+func (s *Scene) postmortem(ctx context.Context) string {
+	out, err := s.spillway(ctx, "incident", "report", "last", "--out", "-")
+	if err != nil {
+		return ""
 	}
-	return false
+	return out
 }
-
-// postmortem asks Spillway for the post-mortem of what it has recorded; ""
-// when it records none.
-func postmortem(context.Context, *remote.Client) string { return "" }

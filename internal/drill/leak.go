@@ -43,7 +43,7 @@ func leakPlay(scale float64) Play {
 	probe, options := rig.ProbeRole()
 	slots := min(amount(scale, 85, 30), 85) // of the report's server; a short drill has less to fill
 	p := Play{
-		Steady: span(scale, 8*time.Second, time.Second), Fault: span(scale, 35*time.Second, 5*time.Second), After: span(scale, 12*time.Second, time.Second),
+		Steady: span(scale, 8*time.Second, time.Second), Fault: span(scale, 35*time.Second, 4*time.Second), After: span(scale, 12*time.Second, time.Second),
 		Setup: rig.Setup{
 			Settings: map[string]string{"max_connections": strconv.Itoa(slots)},
 			Roles:    map[string]string{"api": "", "worker": "", "shop": "", operatorRole: options, probe: options},

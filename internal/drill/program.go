@@ -12,6 +12,9 @@ import (
 	"spillway/internal/drill/rig"
 )
 
+// keptAlike is how many programs of one name are heard.
+const keptAlike = 3
+
 // services collects what client programs said at their ends.
 type services struct {
 	mu  sync.Mutex
@@ -21,7 +24,15 @@ type services struct {
 func (s *services) add(r outcome.ServiceReport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = append(s.all, r)
+	alike := 0
+	for _, one := range s.all {
+		if one.Name == r.Name {
+			alike++
+		}
+	}
+	if alike < keptAlike {
+		s.all = append(s.all, r)
+	}
 }
 
 func (s *services) reports() []outcome.ServiceReport {
@@ -46,7 +57,7 @@ func (s *Scene) program(ctx context.Context, name string, c rig.Command) error {
 		}
 	}
 	report := outcome.ServiceReport{Name: name, Failed: p.Err() != nil, Said: lastLines(p.Tail(), 8)}
-	if p.Err() != nil {
+	if p.Err() != nil && ctx.Err() == nil {
 		s.Gauge.Event("drill", "client", name+" ended: "+lastLines(p.Tail(), 1))
 	}
 	s.services.add(report)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"spillway/internal/drill/load"
@@ -51,7 +52,7 @@ func Run(ctx context.Context, d Drill, o Options) (result outcome.Result, err er
 	if o.Watch == nil {
 		o.Watch = deaf{}
 	}
-	tools, err := findTools()
+	tools, err := findTools(o.Binary)
 	if err != nil {
 		return result, err
 	}
@@ -95,16 +96,20 @@ type deaf struct{}
 func (deaf) Phase(Phase) {}
 func (deaf) Tick(Tick)   {}
 
-func findTools() (Tools, error) {
-	psql, err := rig.Find("psql")
-	if err != nil {
-		return Tools{}, err
+func findTools(binary string) (tools Tools, err error) {
+	if tools.Spillway = binary; binary == "" {
+		if tools.Spillway, err = os.Executable(); err != nil {
+			return tools, fmt.Errorf("find this program: %w", err)
+		}
 	}
-	pgbench, err := rig.Find("pgbench")
-	if err != nil {
-		return Tools{}, err
+	if tools.Psql, err = rig.Find("psql"); err != nil {
+		return tools, err
 	}
-	return Tools{Psql: psql, Pgbench: pgbench, Python: load.Python()}, nil
+	if tools.Pgbench, err = rig.Find("pgbench"); err != nil {
+		return tools, err
+	}
+	tools.Python = load.Python()
+	return tools, nil
 }
 
 // running is one drill under way.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"spillway/internal/drill/gauge"
@@ -78,10 +79,12 @@ func (r *running) side(ctx context.Context, name string) (outcome.Side, error) {
 			return side, err
 		}
 	}
+	f := &side.Figures
+	f.Crowd, f.Served, f.AllServed = s.figures.Crowd, s.figures.Served, s.figures.AllServed
 	r.judge(s, &side)
 	if s.Guarded() {
 		side.Config = s.Guard.Text
-		side.Postmortem = postmortem(ctx, s.Node)
+		side.Postmortem = s.postmortem(ctx)
 		err = s.Guard.Close()
 	}
 	return side, errors.Join(err, s.Server.Stop())
@@ -90,29 +93,48 @@ func (r *running) side(ctx context.Context, name string) (outcome.Side, error) {
 // open starts the side's servers.
 func (r *running) open(ctx context.Context, name string) (*Scene, error) {
 	r.options.Watch.Phase(Phase{Side: name, What: "starting"})
-	server, err := r.rig.Copy(r.base, nil)
+	// Servers talk before there is a clock: what they say then is not needed.
+	var begun atomic.Pointer[gauge.Gauge]
+	server, err := r.rig.Copy(r.base, func(line string) {
+		if g := begun.Load(); g != nil {
+			g.ServerLine(line)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Scene{Rig: r.rig, Server: server, Login: r.rig.Login(server.Port), Play: r.play, Tools: r.tools, Gauge: gauge.New()}
-	if name == "bare" {
-		return s, nil
+	s := &Scene{Rig: r.rig, Server: server, Login: r.rig.Login(server.Port), Play: r.play, Tools: r.tools}
+	if name != "bare" {
+		if err := r.guard(ctx, s, func(line string) {
+			if g := begun.Load(); g != nil {
+				g.Line(r.drill.Cause, line)
+			}
+		}); err != nil {
+			return nil, err
+		}
 	}
+	s.Gauge = gauge.New()
+	begun.Store(s.Gauge)
+	return s, nil
+}
+
+// guard puts Spillway before the side's server.
+func (r *running) guard(ctx context.Context, s *Scene, lines func(string)) (err error) {
 	roles := []string{apiRole}
 	for role := range r.play.Setup.Roles {
 		if probe, _ := rig.ProbeRole(); role != probe && role != apiRole && role != operatorRole {
 			roles = append(roles, role)
 		}
 	}
-	s.Guard, err = r.rig.Guard(ctx, server, rig.Guard{
-		Binary: r.options.Binary, Roles: roles, Operators: []string{operatorRole}, Fragment: r.play.Fragment,
-		Lines: func(line string) { s.Gauge.Line(r.drill.Cause, line) },
+	s.Guard, err = r.rig.Guard(ctx, s.Server, rig.Guard{
+		Binary: r.tools.Spillway, Roles: roles, Operators: []string{operatorRole}, Fragment: r.play.Fragment,
+		Lines: lines,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.Login, s.Node = r.rig.Login(s.Guard.Port), remote.New(s.Guard.Socket)
-	return s, nil
+	return nil
 }
 
 // countEvery is how often connections are counted.
@@ -135,16 +157,19 @@ func (r *running) perform(ctx context.Context, name string, s *Scene) error {
 			r.options.Watch.Tick(Tick{g.Live(), name})
 		})
 	})
-	if s.Guarded() {
-		c.run("follow Spillway", func(ctx context.Context) error { return g.Follow(ctx, s.Node, r.drill.Cause) })
-	}
-	api := p.API
-	api.URL, api.Name = s.Login.URL(apiRole), "web"
-	c.run("API", func(ctx context.Context) error { return api.Run(ctx, g.Shot) })
 	operator := load.Operator{
 		Psql: r.tools.Psql, Env: s.Login.Env(operatorRole, "psql"), SQL: operatorAsks,
 		Every: span(r.options.Scale, operatorEvery, operatorEvery/8), Limit: operatorLimit,
 	}
+	if s.Guarded() {
+		c.run("follow Spillway", func(ctx context.Context) error { return g.Follow(ctx, s.Node, r.drill.Cause) })
+		c.run("operator's commands", func(ctx context.Context) error {
+			return each(ctx, operator.Every, func() { s.nameByQueries(ctx, r.drill.Cause) })
+		})
+	}
+	api := p.API
+	api.URL, api.Name = s.Login.URL(apiRole), "web"
+	c.run("API", func(ctx context.Context) error { return api.Run(ctx, g.Shot) })
 	c.run("operator", func(ctx context.Context) error { return operator.Run(ctx, g.Look) })
 	if p.Others != nil {
 		c.run("other clients", func(ctx context.Context) error { return p.Others(ctx, s) })

@@ -69,6 +69,9 @@ func (s *hotSight) read(ctx context.Context) (*sample.Proxy, error) {
 		p.Leaks = append(p.Leaks, sample.Leak{Host: l.Upstream, Workload: l.Workload, Application: l.Application, Addr: l.Addr, User: l.User, Database: l.Database,
 			Marked: l.Marked, FirstAt: l.FirstAt, LastAt: l.LastAt, OnLeak: l.OnLeak, SQL: shownSQL(l.Text)})
 	}
+	for _, d := range watch.Denials {
+		p.Denials = append(p.Denials, sample.Denial(d))
+	}
 	return p, nil
 }
 

@@ -482,6 +482,9 @@ func (l *loop) abuse(c *client, what string) {
 
 // note counts and logs something the proxy did to a client.
 func (l *loop) note(c *client, r reason) {
+	if r == authFailed || r == hbaRefused {
+		l.proxy.denials.add(c, l.now)
+	}
 	if st := l.stats(c.pool); st != nil {
 		st.refused[r]++
 		st.Errors++

@@ -16,18 +16,19 @@ import (
 
 // Proxy is the pooler: loops, the pools they share and the policy they obey.
 type Proxy struct {
-	cfg    Config
-	log    *slog.Logger
-	policy atomic.Pointer[ruling]
-	start  time.Time
-	loops  []*loop
-	pools  *registry
-	cancel *auth.CancelTable[cancelTarget]
-	mock   auth.Mock
-	secret secretCache
-	gate   gate
-	groups groups
-	counts tallies
+	cfg     Config
+	log     *slog.Logger
+	policy  atomic.Pointer[ruling]
+	start   time.Time
+	loops   []*loop
+	pools   *registry
+	cancel  *auth.CancelTable[cancelTarget]
+	mock    auth.Mock
+	secret  secretCache
+	gate    gate
+	denials denials
+	groups  groups
+	counts  tallies
 
 	disables disables
 

@@ -22,6 +22,7 @@ type Watch struct {
 	Holders []Holding
 	Counts  []WorkCount
 	Leaks   []Leak
+	Denials []Denial
 	Crowds  []Crowd // nil when not asked for
 }
 
@@ -156,7 +157,7 @@ func (p *Proxy) Watch(ctx context.Context, crowds bool) (Watch, error) {
 			l.countCrowds(groups)
 		}
 	})
-	w.Leaks = p.groups.leaks()
+	w.Leaks, w.Denials = p.groups.leaks(), p.denied()
 	for _, sum := range counts {
 		w.Counts = append(w.Counts, *sum)
 	}

@@ -12,6 +12,7 @@ type Proxy struct {
 	Pools     []Pool
 	Holders   []Holder
 	Leaks     []Leak
+	Denials   []Denial
 	Crowds    []Crowd   // of CrowdsAt; nil before the first
 	CrowdsAt  time.Time // they are counted less often than the rest
 }
@@ -107,4 +108,12 @@ type Leak struct {
 	FirstAt, LastAt                   time.Time
 	OnLeak                            string
 	SQL                               string // of the last one, without literals
+}
+
+// Denial is failed logins of one service at Spillway's own door.
+type Denial struct {
+	User, Application, Addr string
+	Recent                  int    // within the last seconds
+	Total                   uint64 // since FirstAt
+	FirstAt, LastAt         time.Time
 }

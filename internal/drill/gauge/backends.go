@@ -11,18 +11,23 @@ import (
 // that takes no slot, and works while the server answers nobody. Those that are
 // asked for their password are among them, as they hold a slot; those that wait
 // for one ("initializing") are not.
-func backends(postmaster int) map[string]int {
-	counts := map[string]int{}
+func backends(postmaster int) (counts, busy map[string]int) {
+	counts, busy = map[string]int{}, map[string]int{}
 	for _, pid := range children(postmaster) {
 		title, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 		if err != nil {
 			continue // gone
 		}
-		if role := roleOf(string(title)); role != "" {
-			counts[role]++
+		role, idle := roleOf(string(title))
+		if role == "" {
+			continue
+		}
+		counts[role]++
+		if !idle {
+			busy[role]++
 		}
 	}
-	return counts
+	return counts, busy
 }
 
 // children reads the kernel's list of a process's children.
@@ -41,12 +46,13 @@ func children(pid int) []int {
 	return pids
 }
 
-// roleOf returns whom a process serves, "" for one that serves no client.
-func roleOf(title string) string {
+// roleOf returns whom a process serves, "" for one that serves no client, and
+// whether it waits for its client.
+func roleOf(title string) (role string, idle bool) {
 	rest, titled := strings.CutPrefix(strings.TrimRight(title, "\x00 "), "postgres: ")
 	fields := strings.Fields(rest)
 	if !titled || len(fields) < 4 || fields[3] == "initializing" || !strings.Contains(fields[2], "(") && fields[2] != "[local]" {
-		return ""
+		return "", false
 	}
-	return fields[0]
+	return fields[0], fields[3] == "idle"
 }

@@ -3,6 +3,7 @@ package gauge
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,10 +20,16 @@ type Gauge struct {
 	failures map[string]*outcome.Failure // guarded by mu; of the API, by code
 	lockouts map[string]*outcome.Failure // guarded by mu; of the operator
 	looks    []Look                      // guarded by mu
+	away     []float64                   // guarded by mu; when the server was stopped, and was back, in turns
+	knocks   []float64                   // guarded by mu; when PostgreSQL was asked for a connection
 	counts   []count                     // guarded by mu
 	waiting  []wait                      // guarded by mu
 	events   []outcome.Event             // guarded by mu
+	tick     float64                     // guarded by mu; when Count was last called
+	stall    float64                     // guarded by mu; the most between two calls
+	told     int                         // guarded by mu; events that Live has told
 	named    *Naming                     // guarded by mu; the first
+	known    chan struct{}               // closed with the first naming
 }
 
 // shot is a request; times in seconds since the gauge began.
@@ -36,6 +43,7 @@ type shot struct {
 type count struct {
 	at    float64
 	roles map[string]int
+	busy  map[string]int // of these, with a statement that runs
 	all   int
 }
 
@@ -59,7 +67,7 @@ type Naming struct {
 
 // New makes a gauge whose clock begins now.
 func New() *Gauge {
-	return &Gauge{began: time.Now(), failures: map[string]*outcome.Failure{}, lockouts: map[string]*outcome.Failure{}}
+	return &Gauge{began: time.Now(), known: make(chan struct{}), failures: map[string]*outcome.Failure{}, lockouts: map[string]*outcome.Failure{}}
 }
 
 // Now is the gauge's clock.
@@ -114,8 +122,12 @@ func (g *Gauge) Name(by, as string) {
 	if g.named == nil {
 		g.named = &Naming{time.Since(g.began).Seconds(), by, as}
 		g.event(by, "named", as)
+		close(g.known)
 	}
 }
+
+// Named is closed when the cause is named.
+func (g *Gauge) Named() <-chan struct{} { return g.known }
 
 // maxEvents bounds what a run may tell; what comes after is not kept.
 const maxEvents = 400
@@ -128,16 +140,52 @@ func (g *Gauge) event(who, kind, what string) {
 
 // Count notes how many connections a postmaster's clients have now.
 func (g *Gauge) Count(postmaster int) {
+	c := count{at: g.Now()}
+	g.mu.Lock()
+	g.tick, g.stall = c.at, max(g.stall, c.at-g.tick)
+	g.mu.Unlock()
 	if postmaster == 0 {
 		return
 	}
-	c := count{at: g.Now(), roles: backends(postmaster)}
+	c.roles, c.busy = backends(postmaster)
 	for _, n := range c.roles {
 		c.all += n
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.counts = append(g.counts, c)
+}
+
+// ServerLine reads a line of PostgreSQL's log: with log_connections it has one
+// for every connection it was asked for.
+func (g *Gauge) ServerLine(line string) {
+	if strings.Contains(line, "connection received: ") {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.knocks = append(g.knocks, time.Since(g.began).Seconds())
+	}
+}
+
+// Away notes that the server is away from now on; called again, that it is back.
+func (g *Gauge) Away() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.away = append(g.away, time.Since(g.began).Seconds())
+}
+
+// backGrace is how long after its return a server may still be found away:
+// Spillway knocks at an absent one about once a second.
+const backGrace = 2
+
+// duringAway tells whether a try met a server that was away, or had just come
+// back: nobody gets in then.
+func (g *Gauge) duringAway(l Look) bool {
+	for i := 0; i < len(g.away); i += 2 {
+		if l.At+l.Took >= g.away[i] && (i+1 == len(g.away) || l.At <= g.away[i+1]+backGrace) {
+			return true
+		}
+	}
+	return false
 }
 
 // Waiting notes how many clients wait in Spillway's queues.
@@ -157,10 +205,10 @@ type Live struct {
 	Waiting int
 	Looks   int
 	In      int
-	Last    outcome.Event
+	Fresh   []outcome.Event // since the last call
 }
 
-// Live returns what the last second was like.
+// Live returns what the last second was like; one goroutine calls it.
 func (g *Gauge) Live() Live {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -189,9 +237,8 @@ func (g *Gauge) Live() Live {
 			l.In++
 		}
 	}
-	if n := len(g.events); n > 0 {
-		l.Last = g.events[n-1]
-	}
+	l.Fresh = append(l.Fresh, g.events[g.told:]...)
+	g.told = len(g.events)
 	return l
 }
 

@@ -25,7 +25,7 @@ func TestRoles(t *testing.T) {
 		"/usr/lib/postgresql/15/bin/postgres\x00-D\x00/tmp/x":          "",
 		"postgres: walwriter\x00\x00\x00\x00":                          "",
 	} {
-		if got := roleOf(title); got != want {
+		if got, idle := roleOf(title); got != want || idle != strings.Contains(title, " idle") {
 			t.Errorf("%q is of %q, want %q", title, got, want)
 		}
 	}

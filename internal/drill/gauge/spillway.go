@@ -14,7 +14,8 @@ import (
 // words names it.
 type Cause struct{ Words []string }
 
-func (c Cause) in(text string) bool {
+// In tells whether a text names the cause.
+func (c Cause) In(text string) bool {
 	text = strings.ToLower(text)
 	for _, word := range c.Words {
 		if strings.Contains(text, strings.ToLower(word)) {
@@ -34,7 +35,7 @@ func (g *Gauge) Line(c Cause, line string) {
 		return
 	}
 	who := fmt.Sprintf("workload %s, application %s, keeps a server idle (%s after %q)", l.Workload, l.Application, l.Idle, l.SQL)
-	if c.in(who) {
+	if c.In(who) {
 		g.Name("spillway", "leak: "+who)
 	}
 	if l.OnLeak == "reclaim" {
@@ -97,8 +98,11 @@ func (g *Gauge) findings(ctx context.Context, node *remote.Client, c Cause, seen
 			continue
 		}
 		seen[f.Key] = true
-		text := f.Detector + ": " + f.Summary
-		if c.in(f.Key + " " + f.Workload + " " + text) {
+		text := f.Summary
+		if !strings.HasPrefix(text, f.Detector+":") {
+			text = f.Detector + ": " + text
+		}
+		if c.In(f.Key + " " + f.Workload + " " + text) {
 			g.Name("spillway", text)
 		}
 		g.Event("spillway", "finding", text)

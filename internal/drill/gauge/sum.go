@@ -30,8 +30,24 @@ func (g *Gauge) Side(name string, w Window) outcome.Side {
 		f.NamedAs, f.NamedBy = g.named.As, g.named.By
 		f.Named = since(g.named.At, w.FaultAt)
 	}
+	f.Stall = g.stall
+	f.Knocks = busiest(g.knocks, w)
 	f.Recovered = recovered(s.Seconds, w)
 	return s
+}
+
+// busiest is the most of the moments that lie within one second of the window.
+func busiest(at []float64, w Window) int {
+	most, from := 0, 0
+	for i := range at {
+		for at[i]-at[from] > 1 || at[from] < w.FaultAt && from < i {
+			from++
+		}
+		if at[i] >= w.FaultAt && at[i] <= w.End {
+			most = max(most, i-from+1)
+		}
+	}
+	return most
 }
 
 func since(at, from float64) *float64 {
@@ -45,7 +61,7 @@ func (g *Gauge) requests(f *outcome.Figures, w Window) {
 		switch {
 		case s.due < w.FaultAt:
 			steady = append(steady, s.took)
-			if s.failed {
+			if s.failed && s.due+s.took < w.FaultAt {
 				f.SteadyFailed++
 			}
 			continue
@@ -111,6 +127,23 @@ func (g *Gauge) LastAbove(roles []string, bound int, w Window) float64 {
 	return last
 }
 
+// BusyUntil is when a statement of the roles last ran within the window, and
+// how many ran at once at most.
+func (g *Gauge) BusyUntil(roles []string, w Window) (at float64, most int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.counts {
+		n := 0
+		for _, role := range roles {
+			n += c.busy[role]
+		}
+		if n > 0 && c.at <= w.End {
+			at, most = c.at, max(most, n)
+		}
+	}
+	return at, most
+}
+
 // Looks are the operator's tries so far.
 func (g *Gauge) Looks() []Look {
 	g.mu.Lock()
@@ -130,16 +163,22 @@ func (g *Gauge) FirstFailure(from float64) (at float64, ok bool) {
 	return at, ok
 }
 
-// operator counts tries that began while the fault lasted.
+// operator counts tries that began while the fault lasted; those that failed
+// because the server itself was away are counted apart.
 func (g *Gauge) operator(f *outcome.Figures, w Window) {
 	for _, l := range g.looks {
 		if l.At < w.FaultAt || l.At > w.FaultEnd {
 			continue
 		}
-		f.OperatorTries++
-		if l.In {
+		switch {
+		case l.In:
+			f.OperatorTries++
 			f.OperatorIn++
 			f.OperatorWorst = max(f.OperatorWorst, l.Took)
+		case g.duringAway(l):
+			f.OperatorAway++
+		default:
+			f.OperatorTries++
 		}
 	}
 }

@@ -38,6 +38,10 @@ type Shot struct {
 	Err  error
 }
 
+// connectTimeout is the API's own: without one a connection that the server's
+// full backlog does not take holds a place in the pool for a quarter of a minute.
+const connectTimeout = 3 * time.Second
+
 // errBusy is the API's own answer when too many requests wait already.
 var errBusy = errors.New("the API has no room: too many requests wait for an answer")
 
@@ -50,6 +54,7 @@ func (a API) Run(ctx context.Context, note func(Shot)) error {
 	}
 	config.MaxConns, config.MaxConnLifetime = a.Conns, a.Lifetime
 	config.ConnConfig.RuntimeParams["application_name"] = a.Name
+	config.ConnConfig.ConnectTimeout = connectTimeout
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("make the API's pool: %w", err)

@@ -12,8 +12,12 @@ var (
 	// closed. Arguments: SECONDS THREADS PAUSE.
 	//go:embed leak.py
 	LeakScript string
+	// CleanupScript is a run of the job of report 000. Arguments: SECONDS SESSIONS
+	// DEADLINE SQL.
+	//go:embed cleanup.py
+	CleanupScript string
 	// RetryScript is the client library of report 003. Arguments: SECONDS
-	// THREADS KEPT.
+	// THREADS KEPT PAUSE.
 	//go:embed retry.py
 	RetryScript string
 )

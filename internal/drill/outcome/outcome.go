@@ -20,7 +20,8 @@ type Result struct {
 	Guarded    Side      `json:"guarded"`
 	Rows       []Row     `json:"table"`
 	Promises   []Promise `json:"promises"`
-	Held       bool      `json:"held"` // every promise
+	Held       bool      `json:"held"`           // every promise
+	Void       string    `json:"void,omitempty"` // why broken promises say nothing: the machine had no time for the drill
 }
 
 // Side is one run. Times are seconds since its load began.
@@ -47,6 +48,7 @@ type Figures struct {
 	Availability  float64  `json:"api_availability"` // 0..1
 	P99           float64  `json:"api_p99_seconds"`  // of all requests, failed ones with the time they took to fail
 	SteadyP99     float64  `json:"steady_p99_seconds"`
+	Stall         float64  `json:"stall_seconds"` // the most that the drill's own clock was late
 	SteadyFailed  int      `json:"steady_failed"`
 	Peak          int      `json:"peak_connections"`
 	CulpritPeak   int      `json:"culprit_peak_connections"`
@@ -56,12 +58,18 @@ type Figures struct {
 	Contained     *float64 `json:"contained_seconds"`
 	Recovered     *float64 `json:"recovered_seconds"` // 0: there was no outage; nil: still down at the end
 	WrongKills    int      `json:"wrong_kills"`
+	Stuck         int      `json:"stuck_statements,omitempty"` // the culprit's statements at once, at most
+	Unstuck       *float64 `json:"unstuck_seconds,omitempty"`  // until the last of them was gone
 	Deleted       int64    `json:"rows_deleted"`
 	DeleteRate    float64  `json:"rows_deleted_per_second"`
-	OperatorTries int      `json:"operator_tries"` // from the fault's beginning to its end
+	OperatorTries int      `json:"operator_tries"`                          // from the fault's beginning to its end
+	OperatorAway  int      `json:"operator_tries_without_server,omitempty"` // failed as PostgreSQL itself was away; not among the tries
 	OperatorIn    int      `json:"operator_in"`
 	OperatorWorst float64  `json:"operator_worst_seconds"`
-	FirstSecond   int      `json:"server_logins_first_second,omitempty"` // after a restart
+	Knocks        int      `json:"server_logins_busiest_second,omitempty"` // connections PostgreSQL was asked for, with log_connections
+	Crowd         int      `json:"clients,omitempty"`
+	Served        int      `json:"clients_served,omitempty"`
+	AllServed     *float64 `json:"all_served_seconds,omitempty"` // since the server was back; nil: not all were
 }
 
 // Second is what one second of a run looked like.

@@ -161,7 +161,11 @@ func (p *Postgres) configure(more map[string]string) error {
 func (p *Postgres) fill(ctx context.Context, s Setup) error {
 	var roles []string
 	for _, role := range slices.Sorted(maps.Keys(s.Roles)) {
-		roles = append(roles, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' %s", pgx.Identifier{role}.Sanitize(), p.rig.secret(role), s.Roles[role]))
+		kept, err := p.rig.verifier(role)
+		if err != nil {
+			return err
+		}
+		roles = append(roles, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' %s", pgx.Identifier{role}.Sanitize(), kept, s.Roles[role]))
 	}
 	if err := p.Exec(ctx, "postgres", append(roles, "CREATE DATABASE "+Database)...); err != nil {
 		return err

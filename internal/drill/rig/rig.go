@@ -16,7 +16,8 @@ import (
 type Rig struct {
 	as      owner
 	folder  *folder
-	secrets map[string]string // by role
+	secrets map[string]string // by role; guarded by mu
+	kept    map[string]string // the verifiers of them; guarded by mu
 
 	mu    sync.Mutex
 	ends  []func() error // guarded by mu; run in reverse order
@@ -33,7 +34,7 @@ func New() (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rig{as: as, folder: f, secrets: map[string]string{}}, nil
+	return &Rig{as: as, folder: f, secrets: map[string]string{}, kept: map[string]string{}}, nil
 }
 
 // secret is the password of a role, made when first asked for.
@@ -44,6 +45,19 @@ func (r *Rig) secret(role string) string {
 		r.secrets[role] = rand.Text()
 	}
 	return r.secrets[role]
+}
+
+// verifier is what servers keep of a role's password, the same for all.
+func (r *Rig) verifier(role string) (string, error) {
+	secret := r.secret(role)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if kept := r.kept[role]; kept != "" {
+		return kept, nil
+	}
+	kept, err := verifier(secret)
+	r.kept[role] = kept
+	return kept, err
 }
 
 // Run starts a client program; it ends with the rig at the latest.

@@ -17,7 +17,7 @@ import (
 
 // Guard says how Spillway is put before a server.
 type Guard struct {
-	Binary    string       // the program; "" is this one
+	Binary    string       // the program
 	Roles     []string     // clients that may log in
 	Operators []string     // those that always get in, and rule the console
 	Fragment  string       // the drill's part of spillway.yaml: workloads and more
@@ -66,15 +66,17 @@ func (r *Rig) newSpillway(p *Postgres, g Guard) (*Spillway, error) {
 		return nil, err
 	}
 	s := &Spillway{Port: port, Socket: filepath.Join(dir, "state", "admin.sock"), Config: filepath.Join(dir, "spillway.yaml"), Binary: g.Binary}
-	if s.Binary == "" {
-		if s.Binary, err = os.Executable(); err != nil {
-			return nil, fmt.Errorf("find this program: %w", err)
-		}
-	}
 	s.Text = configText(p, s, g, filepath.Join(dir, "state"))
 	var users strings.Builder
-	for _, role := range append(slices.Clone(g.Roles), g.Operators...) {
-		fmt.Fprintf(&users, "%q %q\n", role, r.secret(role))
+	for _, role := range g.Roles {
+		kept, err := r.verifier(role)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&users, "\"%s\" \"%s\"\n", role, kept)
+	}
+	for _, role := range g.Operators { // their connections are open before they come
+		fmt.Fprintf(&users, "\"%s\" \"%s\"\n", role, r.secret(role))
 	}
 	files := map[string]string{s.Config: s.Text, filepath.Join(dir, "userlist.txt"): users.String(), filepath.Join(dir, "spillway.secret"): r.secret(probeRole)}
 	for _, path := range slices.Sorted(maps.Keys(files)) {

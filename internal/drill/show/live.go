@@ -29,7 +29,8 @@ type Live struct {
 	phase   drill.Phase
 	since   time.Time // of the phase
 	last    time.Time // drawn or written
-	events  float64   // of the last one written
+	events  []string  // the last ones, for the terminal
+	like    string    // what the last one was like
 	drawn   int       // lines that stand on the terminal
 	history []second
 	side    string
@@ -51,7 +52,7 @@ func NewLive(out io.Writer, columns func() int) *Live {
 func (l *Live) Phase(p drill.Phase) {
 	if l.terminal && p.Side != l.side {
 		l.freeze()
-		l.history = nil
+		l.history, l.events, l.like = nil, nil, ""
 	}
 	l.phase, l.since, l.side = p, time.Now(), p.Side
 	if l.terminal {
@@ -79,21 +80,46 @@ func phaseText(p drill.Phase) string {
 func (l *Live) Tick(t drill.Tick) {
 	l.note(t)
 	if l.terminal {
+		for _, e := range l.fresh(t) {
+			l.events = append(l.events, eventText(e))
+		}
+		l.events = l.events[max(len(l.events)-keptEvents, 0):]
 		if time.Since(l.last) >= drawEvery {
 			l.last = time.Now()
 			l.draw(l.picture(t))
 		}
 		return
 	}
-	if t.Last.At > l.events && t.Last.Kind != "phase" {
-		l.events = t.Last.At
-		fmt.Fprintf(l.out, "  %s %5.1f s  %s: %s\n", t.Side, t.Last.At, t.Last.Who, printable(t.Last.What))
+	for _, e := range l.fresh(t) {
+		fmt.Fprintf(l.out, "  %s %s\n", t.Side, eventText(e))
 	}
 	if time.Since(l.last) >= lineEvery {
 		l.last = time.Now()
 		fmt.Fprintln(l.out, "  "+t.Side+" "+numbers(t))
 	}
 }
+
+// fresh are the events worth a line: of many alike only the first.
+func (l *Live) fresh(t drill.Tick) []outcome.Event {
+	var all []outcome.Event
+	for _, e := range t.Fresh {
+		if like := e.Kind + likeness(e.What); e.Kind != "phase" && like != l.like {
+			l.like = like
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func eventText(e outcome.Event) string {
+	if e.Kind == "named" {
+		return fmt.Sprintf("%5.1f s  %s names the cause: %s", e.At, e.Who, printable(e.What))
+	}
+	return fmt.Sprintf("%5.1f s  %s: %s", e.At, e.Who, printable(e.What))
+}
+
+// keptEvents is how many events stand below the chart.
+const keptEvents = 4
 
 // note keeps the worst of each second for the chart.
 func (l *Live) note(t drill.Tick) {
@@ -103,9 +129,6 @@ func (l *Live) note(t drill.Tick) {
 	}
 	if n := len(l.history); n == 0 || l.history[n-1].at < at {
 		l.history = append(l.history, second{at: at})
-		if t.At < l.events {
-			l.events = 0 // another side's clock
-		}
 	}
 	s := &l.history[len(l.history)-1]
 	s.ok, s.failed, s.conns = t.OK, max(s.failed, t.Failed), max(s.conns, all)
@@ -177,10 +200,7 @@ func (l *Live) picture(t drill.Tick) []string {
 		}()),
 		numbers(t),
 	}
-	if t.Last.What != "" {
-		lines = append(lines, fmt.Sprintf("%5.1f s  %s: %s", t.Last.At, t.Last.Who, printable(t.Last.What)))
-	}
-	return lines
+	return append(lines, l.events...)
 }
 
 // chart is one row of blocks, a column a second, the newest on the right.
@@ -267,6 +287,9 @@ func Table(out io.Writer, r outcome.Result) error {
 			mark = "BROKEN"
 		}
 		fmt.Fprintf(&b, "%s  %s: %s\n", mark, p.Text, printable(p.Saw))
+	}
+	if r.Void != "" {
+		fmt.Fprintf(&b, "\nVOID    %s: run it again when it is quiet\n", r.Void)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

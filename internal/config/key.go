@@ -46,6 +46,7 @@ type key struct {
 	needed   bool     // has no default
 	sample   string   // in the example, where the default would not tell
 	suggest  string   // in the example, commented out
+	unit     string   // of a number that is no rate; shown as its type
 
 	keys  []key
 	at    func(owner any) any              // pointer to the field
@@ -65,6 +66,7 @@ func autoZero() option             { return func(k *key) { k.auto = true } }
 func onRestart() option            { return func(k *key) { k.restart = true } }
 func hidden() option               { return func(k *key) { k.secret = true } }
 func file() option                 { return func(k *key) { k.path = true } }
+func of(unit string) option        { return func(k *key) { k.unit = unit } }
 func required() option             { return func(k *key) { k.needed = true } }
 
 // scalar is a key whose value is one word or a list of words.

@@ -168,6 +168,9 @@ func kindWord(k *key) string {
 		}
 		return "number"
 	case kindRate:
+		if k.unit != "" {
+			return k.unit
+		}
 		return "number a second"
 	case kindDuration:
 		return "duration"

@@ -19,14 +19,14 @@ type Since struct {
 // finding that nobody has told since a restart is gone.
 func (b *Book) Tick(a Asker, since Since) []event.Event {
 	var drafts []event.Event
-	for _, i := range b.Live() {
+	for _, i := range b.All() {
 		if i.Status == Open {
 			drafts = append(drafts, b.tickOpen(i, a)...)
 			drafts = append(drafts, b.lost(i, a, since)...)
 			continue
 		}
-		restored := i.At(AllRestored)
-		if !i.stable && b.rules.Stable > 0 && a.At.Sub(restored) >= b.rules.Stable {
+		stays := a.At.Sub(i.At(AllRestored))
+		if !i.stable && b.rules.Stable > 0 && stays >= b.rules.Stable && stays < changesBefore {
 			drafts = append(drafts, a.draft(Stable, i.ID, nil))
 		}
 	}

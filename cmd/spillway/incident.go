@@ -97,7 +97,7 @@ func newIncident() *cobra.Command {
 		},
 	}
 	cmd.AddCommand(newIncidentList(), newIncidentShow(), newIncidentReport(), newIncidentVerify(), newIncidentNote(), newIncidentDeclare(),
-		newIncidentItem(), newIncidentItems(), newIncidentImpact())
+		newIncidentChange(), newIncidentItem(), newIncidentItems(), newIncidentImpact())
 	for _, v := range incidentVerbs() {
 		cmd.AddCommand(newIncidentVerb(v))
 	}

@@ -142,6 +142,31 @@ func newIncidentDeclare() *cobra.Command {
 	return cmd
 }
 
+func newIncidentChange() *cobra.Command {
+	var i incidents
+	var when, link string
+	cmd := &cobra.Command{
+		Use:   "change TEXT...",
+		Short: "Mark a change elsewhere, such as a deployment: incidents of the week after name it",
+		Args:  usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, err := parseWhen(when)
+			if err != nil {
+				return err
+			}
+			body := map[string]any{"text": strings.Join(args, " "), "link": link}
+			if !at.IsZero() {
+				body["when"] = at
+			}
+			return i.post(cmd, strings.Replace(i.path("", ""), "incidents/", "changes", 1), body, said("marked"))
+		},
+	}
+	i.writer(cmd)
+	cmd.Flags().StringVar(&when, "at", "", "when it was made, if not now; UTC")
+	cmd.Flags().StringVar(&link, "link", "", "where more is to be seen")
+	return cmd
+}
+
 func newIncidentImpact() *cobra.Command {
 	var i incidents
 	var parts []string

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"spillway/internal/config"
@@ -22,7 +24,7 @@ import (
 // first of the rooms, so that it is stopped after all that tell it something.
 func joinRecord(s *seam) (joint, error) {
 	c := s.setup.config
-	desk := &recordDesk{seam: s}
+	desk := &recordDesk{seam: s, before: c}
 	desk.room = record.New(record.Config{
 		Store: storeOf(c, s), Region: c.Region, Node: nodeName(c), Rules: recordRules(c),
 		Readings: &readings{hot: s.hot}, Bounds: proxy.HistogramBounds(),
@@ -41,7 +43,7 @@ func joinRecord(s *seam) (joint, error) {
 		services: []service{{"record", desk.room.Start, desk.room.Stop}},
 		routes:   desk.routes(),
 		metrics:  recordMetrics(desk.room),
-		apply:    func(c *config.Config) { desk.room.SetRules(recordRules(c)) },
+		apply:    desk.apply,
 	}, nil
 }
 
@@ -101,6 +103,25 @@ func toldOf(f finding) incident.Finding {
 type recordDesk struct {
 	*seam
 	room *record.Record
+
+	mu     sync.Mutex
+	before *config.Config // what held before the next reload; guarded by mu
+}
+
+// apply takes a config, and puts a marker of what it changed into the record.
+func (d *recordDesk) apply(c *config.Config) {
+	d.room.SetRules(recordRules(c))
+	d.mu.Lock()
+	changed, _ := config.Diff(d.before, c)
+	d.before = c
+	d.mu.Unlock()
+	if len(changed) == 0 {
+		return
+	}
+	body := map[string]any{"text": "config: " + strings.Join(changed, " ")}
+	if err := d.note(context.Background(), "change.config", body); err != nil {
+		d.log.Warn("event not recorded", "kind", "change.config", "error", err)
+	}
 }
 
 // refusal gives an error of the room its HTTP status.

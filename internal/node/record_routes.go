@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"spillway/internal/record"
 	recorded "spillway/internal/record/event"
 	"spillway/internal/record/incident"
 	"spillway/internal/record/report"
@@ -40,6 +42,7 @@ func (d *recordDesk) routes() []web.Route {
 		}),
 		verify, resolve,
 		post("incidents", d.declare),
+		post("changes", d.change),
 		post("incidents/{id}/ack", d.ack),
 		post("incidents/{id}/note", d.noteIt),
 		post("incidents/{id}/impact", d.impact),
@@ -127,6 +130,29 @@ func (d *recordDesk) declare(ctx context.Context, a *web.Ask) (any, error) {
 		return nil, d.refusal(err)
 	}
 	return map[string]any{"done": true, "id": opened, "recorded": stands, "notes": unrecorded(stands)}, nil
+}
+
+// change puts a marker of a change elsewhere (a deployment, a migration) into
+// the record: incidents after it name it.
+func (d *recordDesk) change(ctx context.Context, a *web.Ask) (any, error) {
+	var marker struct {
+		Text string    `json:"text"`
+		When time.Time `json:"when,omitzero"`
+		Link string    `json:"link,omitempty"`
+		Who  string    `json:"who"`
+	}
+	if err := a.Decode(&marker); err != nil {
+		return nil, err
+	}
+	marker.Who = whoAsks(a)
+	if strings.TrimSpace(marker.Text) == "" || marker.When.After(time.Now().Add(time.Minute)) {
+		return nil, web.Refuse(http.StatusBadRequest, "a change needs a text, and a time that is not in the future", "")
+	}
+	err := d.note(ctx, "change.noted", marker)
+	if err != nil && !errors.Is(err, record.ErrUnwritten) {
+		return nil, d.refusal(err)
+	}
+	return map[string]any{"done": true, "recorded": err == nil, "notes": unrecorded(err == nil)}, nil
 }
 
 func (d *recordDesk) ack(ctx context.Context, a *web.Ask) (any, error) {

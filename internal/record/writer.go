@@ -77,8 +77,9 @@ type writer struct {
 	*Record
 	log   *store.Store
 	place event.Place
-	wrote bool   // in this session
-	known uint64 // the stream's sequence up to which everything is known to the book
+	took  time.Duration // to open the log
+	wrote bool          // in this session
+	known uint64        // the stream's sequence up to which everything is known to the book
 }
 
 // session opens the log, reads what it holds, and writes until something fails
@@ -95,7 +96,7 @@ func (w *writer) session(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
 		return err
 	}
-	w.config.Log.Info("log opened", "events", w.place.N, "took", time.Since(began).Round(time.Millisecond).String())
+	w.took = time.Since(began)
 	w.open.Store(log)
 	defer w.open.Store(nil)
 	return w.serve(ctx)
@@ -223,6 +224,7 @@ func (w *writer) first(ctx context.Context) error {
 		}
 	}
 	w.well()
+	w.config.Log.Info("log opened", "events", w.place.N, "took", w.took.Round(time.Millisecond).String())
 	return w.trim(ctx)
 }
 

@@ -116,6 +116,11 @@ func moreWords(e *event.Event, read func(any)) string {
 		}
 		return fmt.Sprintf("action item %d: %s%s", b.N, b.Text, done)
 	}
+	if strings.HasPrefix(e.Kind, "action.") {
+		if text := actedWords(e); text != "" {
+			return text
+		}
+	}
 	return e.Kind + ": " + plain(e.Body)
 }
 

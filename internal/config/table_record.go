@@ -31,7 +31,7 @@ func recordKeys() []key {
 			"Parts of the week (UTC) with another revenue, the first that fits holds: days, hours, revenue a minute.", suggest(`["mon-fri 08:00-18:00 300"]`)),
 		scalar("active_users", func(r *R) *int { return &r.ActiveUsers }, "0", "",
 			"Users at a usual time, for the estimate of how many were affected; 0 is not known."),
-		scalar("open_on", func(r *R) *[]string { return &r.OpenOn }, "[leak, blocking, login]", "",
+		scalar("open_on", func(r *R) *[]string { return &r.OpenOn }, "[leak, blocking, login, storm]", "",
 			"Detectors whose warnings open an incident too; findings at level page always do."),
 		scalar("sev1", func(r *R) *Percent { return &r.Sev1 }, "50%", "",
 			"Part of the last minute's transactions going wrong from which an incident is SEV-1."),

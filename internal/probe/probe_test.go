@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,15 +26,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestProbesAreIsolated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var good, bad Slot[int]
-		runs, fail := 0, false
+		var runs atomic.Int64
+		var fail atomic.Bool
 		r := NewRunner([]Probe{
 			{Name: "good", Every: time.Second, Timeout: time.Second, Run: func(context.Context) error {
-				runs++
-				good.Set(&runs)
+				n := int(runs.Add(1))
+				good.Set(&n)
 				return nil
 			}},
 			{Name: "bad", Server: "main", Every: time.Second, Timeout: time.Second, Withdraw: bad.Withdraw, Run: func(context.Context) error {
-				if fail {
+				if fail.Load() {
 					return errors.New("no")
 				}
 				n := 1
@@ -49,13 +51,13 @@ func TestProbesAreIsolated(t *testing.T) {
 		defer r.Stop()
 		time.Sleep(10500 * time.Millisecond)
 		synctest.Wait()
-		if runs < 10 || runs > 11 {
-			t.Errorf("%d runs in 10 s", runs)
+		if n := runs.Load(); n < 10 || n > 11 {
+			t.Errorf("%d runs in 10 s", n)
 		}
 		if bad.Get(time.Now(), Stale(time.Second, time.Second)) == nil {
 			t.Error("no value while it worked")
 		}
-		fail = true
+		fail.Store(true)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if bad.Get(time.Now(), time.Hour) != nil {

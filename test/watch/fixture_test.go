@@ -152,6 +152,10 @@ func named(t *testing.T, p *pgtest.Pooler, key string, within time.Duration, wor
 			t.Fatalf("want the one finding %s, have %s", key, summaries(v))
 		}
 	}
+	eventually(t, "an incident is open", 20*time.Second, func() bool { return len(incidents(t, p)) > 0 })
+	if list := incidents(t, p); len(list) != 1 {
+		t.Errorf("%d incidents: %s", len(list), list)
+	}
 	if f := v.Findings[0]; len(f.Evidence) == 0 || f.Runbook == "" || v.Healthy {
 		t.Errorf("not complete: %+v", v)
 	}
@@ -169,3 +173,13 @@ func summaries(v verdict) string {
 // stormPrint is the fingerprint of the storm's statement; it does not change
 // between runs.
 const stormPrint = "2fe6f8b108e90155"
+
+// incidents are those the record has opened.
+func incidents(t *testing.T, p *pgtest.Pooler) []json.RawMessage {
+	t.Helper()
+	var answer struct{ Items []json.RawMessage }
+	if err := json.Unmarshal(get(t, p, "/api/v1/incidents"), &answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Items
+}

@@ -57,7 +57,7 @@ func views() []view {
 		{"workloads", "workloads", "Every workload on every server: its bounds, and what it uses", nil, []column{
 			{"WORKLOAD", "name", text}, {"UPSTREAM", "upstream", text}, {"CLASS", "class", text}, {"MODE", "mode", text}, {"SHARE", "share", text},
 			{"LIMIT", "limit", text}, {"IN USE", "in_use", text}, {"LENT", "lent", text}, {"BORROWED", "borrowed", text}, {"WAITING", "waiting", text},
-			{"OLDEST WAIT", "oldest_wait_seconds", seconds}, {"CLIENTS", "clients", text}, {"LEAKING", "leaking", text}, {"SHED", "shed", text}, {"PAUSED", "pause", text},
+			{"OLDEST WAIT", "oldest_wait_seconds", seconds}, {"CLIENTS", "clients", text}, {"LEAKING", "leaking", text}, {"SHED", "shed", text}, {"PAUSED", "pause", text}, {"NOTE", "note", text},
 		}},
 		{"databases", "databases", "The databases clients may ask for", nil, []column{
 			{"NAME", "name", text}, {"HOST", "host", text}, {"PORT", "port", text}, {"DBNAME", "dbname", text}, {"MODE", "mode", text},

@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,7 @@ func (r *Room) capped(a *Action, rules *Rules) error {
 
 // event is the body of an action's events.
 type event struct {
+	Summary string `json:"summary"` // all of it in one line, for people
 	Action
 	Outcomes map[string]int `json:"outcomes,omitempty"`
 }
@@ -97,7 +99,36 @@ func (r *Room) event(ctx context.Context, a *Action) event {
 	if r.Observe != nil {
 		e.Observed = r.Observe(ctx, &a.Order)
 	}
+	e.Summary = e.summary()
 	return e
+}
+
+// summary is who did what, why, to how many, with what result.
+func (e *event) summary() string {
+	text := fmt.Sprintf("%s %s by %s", e.Order.Kind, e.Subject, e.Who)
+	if e.Order.Reason != "" {
+		text += " (" + e.Order.Reason + ")"
+	}
+	text += ": " + string(e.State)
+	if !e.Until.IsZero() {
+		text += " until " + e.Until.UTC().Format(time.RFC3339)
+	}
+	if e.Targets > 0 {
+		text += fmt.Sprintf(", %d targets", e.Targets)
+	}
+	for _, outcome := range slices.Sorted(maps.Keys(e.Outcomes)) {
+		text += fmt.Sprintf(", %d %s", e.Outcomes[outcome], outcome)
+	}
+	if e.Guarded > 0 {
+		text += fmt.Sprintf(", %d guarded", e.Guarded)
+	}
+	for _, what := range slices.Sorted(maps.Keys(e.Observed)) {
+		text += fmt.Sprintf("; %s now %v", strings.ReplaceAll(what, "_", " "), e.Observed[what])
+	}
+	if e.Error != "" {
+		text += "; " + e.Error
+	}
+	return text
 }
 
 // previewWorkload refuses workloads that are not there.

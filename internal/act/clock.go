@@ -48,7 +48,9 @@ func (r *Room) expire(now time.Time) bool {
 		r.Log.Error("expired actions are still in force", "error", err)
 	}
 	for _, a := range ended {
-		r.note("action.expired", event{Action: a})
+		e := event{Action: a}
+		e.Summary = e.summary()
+		r.note("action.expired", e)
 		r.Log.Info("action expired", "id", a.ID, "action", a.Order.Kind, "subject", a.Order.Subject())
 	}
 	return true

@@ -31,6 +31,9 @@ func TestStepsAndGrace(t *testing.T) {
 		if got := b.noted(); !slices.Equal(got, []string{"action.begun", "action.applied"}) {
 			t.Errorf("events %v", got)
 		}
+		if want := "kill workload=batch by boss: done, 300 targets, 297 cancelled, 3 terminated"; b.said() != want {
+			t.Errorf("the record says %q, want %q", b.said(), want)
+		}
 		b.field.holders, b.field.strikes, b.field.deaf = holders(10, "batch"), nil, nil
 		b.must(t, Order{Kind: Kill, Select: Selection{Workload: "batch"}})
 		if want := []int{2, 2, 2, 2, 2}; !slices.Equal(b.field.strikes, want) {

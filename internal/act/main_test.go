@@ -77,6 +77,7 @@ type bench struct {
 	mu     sync.Mutex
 	events []string // guarded by mu
 	forced int      // guarded by mu; how often standing was enforced
+	last   string   // guarded by mu; summary of the last event
 }
 
 func newBench(t *testing.T, path string) *bench {
@@ -103,9 +104,12 @@ func newBench(t *testing.T, path string) *bench {
 			}
 			return ""
 		},
-		Note: func(_ context.Context, kind string, _ any) error {
+		Note: func(_ context.Context, kind string, body any) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()
+			if e, ok := body.(event); ok {
+				b.last = e.Summary
+			}
 			b.events = append(b.events, kind)
 			return nil
 		},
@@ -139,6 +143,12 @@ func (b *bench) noted() []string {
 	list := b.events
 	b.events = nil
 	return list
+}
+
+func (b *bench) said() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
 }
 
 var boss = Caller{Who: "boss", Role: Admin}

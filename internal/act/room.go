@@ -179,7 +179,8 @@ func (r *Room) Do(ctx context.Context, who Caller, o Order) (Action, error) {
 	if errors.As(err, &refusal) {
 		r.Log.Warn("action refused", "action", o.Kind, "subject", o.Names(), "by", who.Who, "reason", refusal.Text)
 		r.count(o.Kind, "refused")
-		r.note("action.refused", map[string]any{"order": o, "who": who.Who, "reason": refusal.Text})
+		r.note("action.refused", map[string]any{"summary": fmt.Sprintf("%s %s by %s refused: %s", o.Kind, o.Names(), who.Who, refusal.Text),
+			"order": o, "who": who.Who, "error": refusal.Text})
 	}
 	return a, err
 }

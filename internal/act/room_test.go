@@ -21,6 +21,9 @@ func TestStandsAndExpires(t *testing.T) {
 		if got := b.Standing().Pauses["batch"]; !strings.Contains(got.Text, "by boss: storm") {
 			t.Errorf("standing: %+v", got)
 		}
+		if want := "pause batch by boss (storm): stands until 2000-01-01T00:10:00Z"; b.said() != want {
+			t.Errorf("the record says %q, want %q", b.said(), want)
+		}
 		if got := b.noted(); !slices.Equal(got, []string{"action.begun", "action.applied"}) {
 			t.Errorf("events %v", got)
 		}

@@ -181,3 +181,55 @@ func TestPaths(t *testing.T) {
 	}
 	f.wasAsked(t)
 }
+
+// TestRefusedWhileItWrites: a sender of 10 MB reads why it is refused; it is not
+// just cut off.
+func TestRefusedWhileItWrites(t *testing.T) {
+	f := newFake()
+	c := f.config()
+	c.Listen, c.Socket = "127.0.0.1:0", filepath.Join(socketFolder(t), "s")
+	c.Routes = []Route{
+		{Method: "POST", Path: "thing", Role: Operator, Answer: func(context.Context, *Ask) (any, error) { return nil, nil }},
+		{Method: "POST", Path: "alarm", Public: true, Admit: func(*Ask) error { return Refuse(401, "no", "") }},
+	}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, s) })
+	body := strings.Repeat("x", 10<<20)
+	for path, want := range map[string]int{"/api/v1/thing": 401, "/api/v1/alarm": 401, "/api/v1/pause": 401} {
+		for _, known := range []bool{false, true} {
+			for _, sized := range []bool{false, true} {
+				var reader io.Reader = strings.NewReader(body)
+				if !sized {
+					reader = io.MultiReader(reader) // in chunks
+				}
+				r, err := http.NewRequest("POST", "http://"+s.Addr().String()+path, reader)
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect := want
+				if known {
+					r.Header.Set("Authorization", "Bearer "+testToken)
+					if path != "/api/v1/alarm" {
+						expect = 413
+					}
+				}
+				response, err := client("tcp", s.Addr().String()).Do(r)
+				if err != nil {
+					t.Errorf("%s, known %v, sized %v: %v", path, known, sized, err)
+					continue
+				}
+				response.Body.Close()
+				if response.StatusCode != expect {
+					t.Errorf("%s, known %v, sized %v: status %d, want %d", path, known, sized, response.StatusCode, expect)
+				}
+			}
+		}
+	}
+	f.wasAsked(t)
+}

@@ -159,6 +159,7 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 			if err := route.Admit(ask); err != nil {
 				leaveBody(w, r)
 				writeAnswer(w, nil, err)
+				linger(w, r)
 				return
 			}
 		}
@@ -168,7 +169,7 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 		body, refusal := readBody(w, r, route.MaxBody)
 		if refusal != nil {
 			s.config.Log.Warn("request refused", "path", r.URL.Path, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
-			refusal.write(w)
+			turnAway(w, r, refusal)
 			return
 		}
 		ask.Body = body
@@ -179,10 +180,11 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 	}
 }
 
-// turnAway refuses a request whose body is not read.
+// turnAway refuses a request whose body is not read to its end.
 func turnAway(w http.ResponseWriter, r *http.Request, p *problem) {
 	leaveBody(w, r)
 	p.write(w)
+	linger(w, r)
 }
 
 // leaveBody ends the connection after the answer: net/http would first wait for
@@ -190,14 +192,32 @@ func turnAway(w http.ResponseWriter, r *http.Request, p *problem) {
 func leaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).EnableFullDuplex() // see linger; in vain for HTTP/1.0
 	}
 }
 
-// readBody reads a body of at most limit bytes, within the time that is set.
+// Bounds on what is read of a body that is not wanted.
+const (
+	lingerBytes = 16 << 20
+	lingerTime  = 2 * time.Second
+)
+
+// linger sends the answer and then reads on for a moment: a sender whose
+// connection is closed while it still writes sees a reset instead of the answer.
+func linger(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if r.ContentLength == 0 || control.Flush() != nil {
+		return
+	}
+	_ = control.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, r.Body, lingerBytes) // however it ends
+}
+
+// readBody reads a body of at most limit bytes, within the time that is set. The
+// caller turns away what is refused.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *problem) {
 	tooLong := &problem{http.StatusRequestEntityTooLarge, "the body is too large", fmt.Sprintf("It may have %d bytes.", limit)}
 	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close") // the rest is not read
 		return nil, tooLong
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
@@ -206,10 +226,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *pro
 	case errors.As(err, &tooLarge):
 		return nil, tooLong
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close")
 		return nil, &problem{http.StatusRequestTimeout, "the body did not come in time", ""}
 	case err != nil:
-		w.Header().Set("Connection", "close")
 		return nil, &problem{http.StatusBadRequest, "the body cannot be read", ""}
 	}
 	return body, nil

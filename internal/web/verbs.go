@@ -120,7 +120,7 @@ func (s *Server) act(name string, do verb) http.HandlerFunc {
 		if caller.Role >= need {       // nobody else's body is read
 			if o, wait, refusal = readOrder(w, r); refusal != nil {
 				s.config.Log.Warn("verb refused", "verb", name, "from", r.RemoteAddr, "by", caller.Who, "reason", refusal.text)
-				refusal.write(w)
+				turnAway(w, r, refusal)
 				return
 			}
 		}

@@ -195,6 +195,7 @@ func TestDeadline(t *testing.T) {
 		"heedless": "trap '' TERM; " + psql(s, "DO \\$\\$ BEGIN LOOP BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END \\$\\$") + " & wait",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := order(name, script)
 			o.Deadline = 1500 * time.Millisecond
 			done := begin(t, t.Context(), o)
@@ -249,6 +250,7 @@ func TestOverlap(t *testing.T) {
 		return order(name, fmt.Sprintf(": >%s; while [ ! -e %s ]; do sleep 0.05; done", up, gate)), up, gate
 	}
 	t.Run("skip", func(t *testing.T) {
+		t.Parallel()
 		o, up, gate := hold("skip")
 		first := begin(t, t.Context(), o)
 		eventually(t, "the first runs", there(up))
@@ -261,6 +263,7 @@ func TestOverlap(t *testing.T) {
 		}
 	})
 	t.Run("queue", func(t *testing.T) {
+		t.Parallel()
 		o, up, gate := hold("queue")
 		first := begin(t, t.Context(), o)
 		eventually(t, "the first runs", there(up))
@@ -280,6 +283,7 @@ func TestOverlap(t *testing.T) {
 		}
 	})
 	t.Run("replace", func(t *testing.T) {
+		t.Parallel()
 		o, up, gate := hold("replace")
 		first := begin(t, t.Context(), o)
 		eventually(t, "the first runs", there(up))

@@ -89,7 +89,8 @@ func newIncident() *cobra.Command {
 		Short: "The record: incidents with their timelines, clocks, impact and post-mortems",
 		Long: "Incidents open by themselves from what the detectors find, and take every finding, action,\n" +
 			"note and change onto their timeline. ID may be \"last\", or the letters after the day.",
-		Args: noSuchCommand,
+		SuggestionsMinimumDistance: 2,
+		Args:                       noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(cmd.ErrOrStderr())
 			_ = cmd.Help() // the error is that there was no command

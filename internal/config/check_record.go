@@ -14,10 +14,10 @@ import (
 
 func (k *checker) checkRecord() {
 	r := &k.c.Record
-	if r.Objective <= 0 || r.Objective >= 100 {
+	if r.Objective < 0 || r.Objective >= 100 {
 		k.fail("record.objective", complaint{what: "the objective is not between 0 and 100 percent", mend: "objective: 99.9"})
 	}
-	if r.Window < time.Hour {
+	if r.Window != 0 && r.Window < time.Hour {
 		k.fail("record.window", complaint{what: "the window is shorter than an hour", mend: "window: 30d"})
 	}
 	if r.Sev2 > r.Sev1 || r.Sev1 > 100 {

@@ -76,10 +76,24 @@ func recordRules(c *config.Config) record.Rules {
 	rules.Detectors, rules.Merge, rules.Reopen, rules.Stable = r.OpenOn, r.Merge, r.Reopen, r.Stable
 	rules.Escalate, rules.Resolve = r.Escalate, r.Resolve
 	rules.Severe = [2]float64{float64(r.Sev1) / 100, float64(r.Sev2) / 100}
+	promised := objectivesOf(c)[0]
+	objective, slow := slo.Objective{Target: promised.Target, Window: promised.Window}, promised.Wait
+	if r.Objective != 0 {
+		objective.Target = r.Objective / 100
+	}
+	if r.Window != 0 {
+		objective.Window = r.Window
+	}
+	if r.Slow != 0 {
+		slow = r.Slow
+	}
+	if slow == 0 {
+		slow = usualWait
+	}
 	return record.Rules{
-		Incidents: rules, Slow: r.Slow, Active: float64(r.ActiveUsers),
+		Incidents: rules, Slow: slow, Active: float64(r.ActiveUsers),
 		Keep:      record.Keep{Age: r.Keep, Size: uint64(r.KeepSize)},
-		Objective: slo.Objective{Target: r.Objective / 100, Window: r.Window},
+		Objective: objective,
 		Revenue:   slo.Revenue{PerMinute: r.Revenue, Currency: r.Currency, Hours: r.Hours()},
 	}
 }

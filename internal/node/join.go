@@ -31,6 +31,8 @@ type seam struct {
 	// verdict is what stands, in a sentence, and what was ruled out; set by the
 	// joiner of the detectors, nil without.
 	verdict func() (sentence string, ruledOut []string)
+	// shown are the findings for the page; set with verdict.
+	shown func() []web.Finding
 	// overlay lays what stands of actions over every policy; set by its joiner.
 	overlay func(*proxy.Policy) *proxy.Policy
 	// actions is the console's way to actions; filled in by their joiner.

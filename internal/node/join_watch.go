@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"spillway/internal/probe"
 	"spillway/internal/proxy"
 	"spillway/internal/sample"
+	"spillway/internal/web"
 )
 
 // joinWatch brings probes and detectors: what they find is told to the other
@@ -28,6 +30,7 @@ func joinWatch(s *seam) (joint, error) {
 		v := d.judged()
 		return v.Sentence, v.RuledOut
 	}
+	s.shown = d.shown
 	return joint{
 		services: []service{{"watch", d.start, d.stop}},
 		routes:   d.routes(),
@@ -272,6 +275,24 @@ func (d *watchDesk) findings() (all []detect.Finding) {
 }
 
 // judged is what stands now.
+// shown are the findings as the page has them, the worst first.
+func (d *watchDesk) shown() []web.Finding {
+	var list []web.Finding
+	for _, f := range d.judged().Findings {
+		list = append(list, web.Finding{Page: f.Level == detect.Page, Summary: f.Summary, Since: f.Since, Runbook: f.Runbook})
+	}
+	slices.SortStableFunc(list, func(a, b web.Finding) int {
+		switch {
+		case a.Page == b.Page:
+			return 0
+		case a.Page:
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
 func (d *watchDesk) judged() detect.Verdict {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -97,7 +97,7 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 	}
 	served := webConfig(o, setup.config, webControl{back}, hot, log.With("room", "web"))
 	served.Note = heard.note
-	served.Routes, served.Metrics = rooms.routes, rooms.metrics
+	served.Routes, served.Metrics, served.Findings = rooms.routes, rooms.metrics, joined.shown
 	admin, err := web.New(served)
 	if err == nil {
 		// What stood when the process before this one ended holds from the first client on.

@@ -32,7 +32,9 @@ type pageView struct {
 	Tone      string // ok, warn or bad
 	Gauges    proxy.Gauges
 	Uptime    string
+	Findings  []findingRow
 	Upstreams []upstreamRow
+	Workloads []workloadRow
 	Pools     []poolRow
 	Waiting   []clientRow
 	Holders   []clientRow
@@ -47,6 +49,16 @@ type upstreamRow struct {
 	proxy.UpstreamStat
 	Up    bool
 	Share int // used slots in percent
+}
+
+type findingRow struct {
+	Finding
+	For string
+}
+
+type workloadRow struct {
+	proxy.WorkloadStat
+	Bound int // in use of what it is bound by, in percent
 }
 
 type poolRow struct {
@@ -102,10 +114,13 @@ func (s *Server) pageView(ctx context.Context) pageView {
 	pools, errPools := f.Pools(ctx)
 	clients, errClients := f.Clients(ctx)
 	upstreams, errUpstreams := f.Upstreams(ctx)
+	workloads, errWorkloads := f.Workloads(ctx)
+	servers, errServers := f.Servers(ctx)
+	clients = withStatements(clients, servers)
 	at := time.Now()
 	view := pageView{
 		At: at, Build: s.config.Build, Gauges: gauges, Checks: s.checks(ctx),
-		Stale: errors.Join(errGauges, errPools, errClients, errUpstreams) != nil,
+		Stale: errors.Join(errGauges, errPools, errClients, errUpstreams, errWorkloads, errServers) != nil,
 	}
 	if !gauges.StartedAt.IsZero() {
 		view.Uptime = short(at.Sub(gauges.StartedAt))
@@ -114,12 +129,43 @@ func (s *Server) pageView(ctx context.Context) pageView {
 		view.Upstreams = append(view.Upstreams, upstreamRow{u, upstreamUp(u), percent(u.Used, u.Usable)})
 	}
 	slices.SortFunc(view.Upstreams, func(a, b upstreamRow) int { return cmp.Compare(a.Name, b.Name) })
+	for _, w := range workloads {
+		bound := w.Limit
+		if bound == 0 {
+			bound = w.Share
+		}
+		view.Workloads = append(view.Workloads, workloadRow{w, percent(w.InUse, bound)})
+	}
+	if s.config.Findings != nil {
+		for _, f := range s.config.Findings() {
+			view.Findings = append(view.Findings, findingRow{f, since(at, f.Since)})
+		}
+	}
+	view.Findings, _ = firstRows(view.Findings)
 	view.Pools, view.MorePools = firstRows(poolRows(pools))
 	holders, waiting := clientRows(at, clients)
 	view.Holders, view.MoreHeld = firstRows(holders)
 	view.Waiting, view.MoreWait = firstRows(waiting)
 	view.Verdict, view.Tone = verdict(&view, pools)
 	return view
+}
+
+// withStatements are the clients with the last statement of the server they
+// hold. Readings are shared between requests: they are not written to.
+func withStatements(clients, servers []proxy.ConnStat) []proxy.ConnStat {
+	clients = slices.Clone(clients)
+	last := make(map[uint64]string, len(servers))
+	for i := range servers {
+		if s := &servers[i]; s.Link != 0 {
+			last[s.Link] = s.SQL
+		}
+	}
+	for i := range clients {
+		if c := &clients[i]; c.SQL == "" {
+			c.SQL = last[c.ID]
+		}
+	}
+	return clients
 }
 
 func poolRows(pools []proxy.PoolStat) []poolRow {
@@ -198,6 +244,11 @@ func verdict(v *pageView, pools []proxy.PoolStat) (text, tone string) {
 		return full(v.Upstreams) + " is full: " + queue, "bad"
 	case oldest >= longWait:
 		return queue, "warn"
+	case len(v.Findings) > 0:
+		if v.Findings[0].Page {
+			return v.Findings[0].Summary, "bad"
+		}
+		return v.Findings[0].Summary, "warn"
 	case waiting > 0:
 		return "Serving: " + queue, "ok"
 	}

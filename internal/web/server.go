@@ -42,6 +42,14 @@ type Build struct {
 	Version, Revision string
 }
 
+// Finding is something wrong, as the page shows it.
+type Finding struct {
+	Page    bool // somebody is to be woken
+	Summary string
+	Since   time.Time
+	Runbook string // what to do
+}
+
 // Config is what a Server is made of.
 type Config struct {
 	Listen    string   // host:port of the admin address; "" = none
@@ -51,7 +59,10 @@ type Config struct {
 	Token     string   // bearer token of an admin over TCP; "" = none
 	Grants    Grants   // who else may act; Admit replaces them
 
-	Facts   proxy.Facts
+	// Findings are what is wrong now, the worst first, for the page; may be nil. It
+	// does not wait.
+	Findings func() []Finding
+	Facts    proxy.Facts
 	Verbs   proxy.Verbs
 	Health  Health
 	Control Control

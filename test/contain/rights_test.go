@@ -105,6 +105,8 @@ func TestWhoMay(t *testing.T) {
 		{"call", dry, 200, `"targets":1`},
 		{"call", strings.Repeat(" ", 10<<20) + kill, 413, "too large"},
 		{"", strings.Repeat(" ", 10<<20) + kill, 401, "missing"},
+		{"nope", strings.Repeat(" ", 10<<20) + kill, 401, "missing or wrong"},
+		{"look", strings.Repeat(" ", 10<<20) + kill, 403, "needs the role operator"},
 	} {
 		status, answer := post(t, p, one.token, one.body)
 		if status != one.status || !strings.Contains(answer, one.says) {

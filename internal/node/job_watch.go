@@ -17,6 +17,10 @@ import (
 // for each database. A job that is to start each minute is late after 90 s.
 const jobEvery = 5 * time.Second
 
+// jobAway is how long a server that could not be asked is left alone: one that
+// is away has enough who knock.
+const jobAway = 15 * time.Second
+
 // jobDesk watches the jobs of the config's servers.
 type jobDesk struct {
 	*seam
@@ -34,7 +38,8 @@ type jobDesk struct {
 // jobSaw is one look at a place.
 type jobSaw struct {
 	states []JobState
-	failed bool // the latest look did not succeed; states are of the one before
+	failed bool      // the latest look did not succeed; states are of the one before
+	tried  time.Time // when that was
 }
 
 // jobRun names runs that are counted together.
@@ -107,19 +112,32 @@ func (d *jobDesk) look(ctx context.Context) {
 		err    error
 	}
 	answers := make(chan answer, len(places))
+	asked := 0
 	for at, expect := range places {
+		if d.rests(at) {
+			continue
+		}
+		asked++
 		go func() {
 			states, err := at.ask(ctx, c, expect, since)
 			answers <- answer{at, states, err}
 		}()
 	}
-	for range places {
+	for range asked {
 		a := <-answers
 		if ctx.Err() == nil {
 			d.take(ctx, a.at, a.states, a.err)
 		}
 	}
 	d.drop(ctx, places)
+}
+
+// rests tells whether a place that could not be asked is left alone for now.
+func (d *jobDesk) rests(at jobPlace) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	saw := d.seen[at]
+	return saw.failed && time.Since(saw.tried) < jobAway
 }
 
 // take keeps one look and tells what is new. A place that cannot be asked keeps
@@ -129,7 +147,7 @@ func (d *jobDesk) take(ctx context.Context, at jobPlace, states []JobState, err 
 	saw := d.seen[at]
 	if err != nil {
 		first := !saw.failed
-		saw.failed = true
+		saw.failed, saw.tried = true, time.Now()
 		d.seen[at] = saw
 		d.mu.Unlock()
 		if first {

@@ -62,6 +62,9 @@ func TestBlockedTableIsOneIncident(t *testing.T) {
 	}
 	// The verdict comes on its timeline by itself.
 	eventually(t, "the verdict is on the timeline", func() bool { return strings.Contains(must(t, p, "incident", "show", "last"), "verdict: ") })
+	eventually(t, "its impact is measured", func() bool {
+		return strings.Contains(must(t, p, "incident", "report", "last", "--out", "-"), "transactions valid (A)")
+	})
 	exec(t, blocker, "COMMIT")
 	waiting.Wait()
 	one(t, p, "restored", time.Minute)
@@ -84,6 +87,9 @@ func reported(t *testing.T, p *pgtest.Pooler, id string) {
 	text, err := os.ReadFile(filepath.Join(folder, "incident-"+id+".md"))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	if charts, _ := filepath.Glob(filepath.Join(folder, "*.svg")); len(charts) != 4 {
+		t.Errorf("charts are %v", charts)
 	}
 	for _, want := range []string{"celery-migrate", "alice (uid", "| alice", "bob is the commander", "TTR", "revenue lost (E)", "carol", "the migration was started by hand", "## Timeline (A)"} {
 		if !strings.Contains(string(text), want) {

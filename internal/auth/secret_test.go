@@ -212,8 +212,8 @@ func FuzzParseSecret(f *testing.F) {
 			if s.Kind() != KindNone {
 				t.Fatal("an error with a secret")
 			}
-			if len(text) > 20 && strings.Contains(err.Error(), text[18:]) {
-				t.Fatal("the error quotes the secret")
+			if err != errSecretLong && err != errSecretNUL && err != errSecretUnknown { //nolint:errorlint // these very values: they quote nothing
+				t.Fatal("the error may quote the secret")
 			}
 			return
 		}

@@ -124,9 +124,22 @@ func (p *Pace) Obey(v Verdict, now time.Time) time.Duration {
 	return max(p.until.Sub(now), 0)
 }
 
+// Spent is what a batch took.
+type Spent struct {
+	Took time.Duration
+	// Trip is that of a round trip with hardly any work, its commit: a batch is two.
+	Trip            time.Duration
+	Looked, Deleted int64 // rows
+}
+
+// work is the part of the time that the rows took. Shorter batches make it
+// shorter, but not the trips: on a busy machine those would be all there is.
+func (s Spent) work() time.Duration { return max(s.Took-2*s.Trip, s.Took/10) }
+
 // Done is told of a batch and returns the rest after it.
-func (p *Pace) Done(took time.Duration, looked, deleted int64, now time.Time) time.Duration {
-	p.learn(took, looked)
+func (p *Pace) Done(s Spent, now time.Time) time.Duration {
+	took := s.Took
+	p.learn(s.work(), s.Looked)
 	rest := time.Duration(float64(took) * (1 - p.duty) / p.duty)
 	if p.set.Rate > 0 {
 		if p.due.IsZero() {
@@ -135,7 +148,7 @@ func (p *Pace) Done(took time.Duration, looked, deleted int64, now time.Time) ti
 		if earliest := now.Add(-took - time.Second); p.due.Before(earliest) {
 			p.due = earliest // what was not used before is lost, but for a second
 		}
-		p.due = p.due.Add(time.Duration(float64(deleted) / p.set.Rate * float64(time.Second)))
+		p.due = p.due.Add(time.Duration(float64(s.Deleted) / p.set.Rate * float64(time.Second)))
 		rest = max(rest, p.due.Sub(now))
 	}
 	if p.verdict.Shared && now.Sub(p.breath) >= breathEvery {

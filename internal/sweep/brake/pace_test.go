@@ -18,7 +18,7 @@ func drive(p *Pace, from time.Time, seconds float64, perRow time.Duration, v Ver
 		took := time.Duration(n) * perRow
 		now = now.Add(took)
 		rows, busy = rows+n, busy+took
-		now = now.Add(p.Done(took, n, n, now))
+		now = now.Add(p.Done(Spent{Took: took, Looked: n, Deleted: n}, now))
 	}
 	return rows, busy, now
 }
@@ -118,5 +118,24 @@ func TestSlowServer(t *testing.T) {
 	p.Failed()
 	if p.Size() < leastRows {
 		t.Errorf("batches of %d rows", p.Size())
+	}
+}
+
+// TestTrips: where a round trip takes longer than the rows of a batch should,
+// batches do not shrink to nothing.
+func TestTrips(t *testing.T) {
+	p := NewPace(Setting{}, start)
+	now := start
+	for range 300 {
+		if wait := p.Obey(Verdict{Shared: true}, now); wait > 0 {
+			t.Fatalf("waits %s", wait)
+		}
+		n := int64(p.Size())
+		s := Spent{Took: time.Duration(n)*row + 4*time.Millisecond, Trip: 2 * time.Millisecond, Looked: n, Deleted: n}
+		now = now.Add(s.Took)
+		now = now.Add(p.Done(s, now))
+	}
+	if took := time.Duration(p.Size()) * row; took < 900*time.Microsecond || took > 1100*time.Microsecond {
+		t.Errorf("the rows of a batch take %s", took)
 	}
 }

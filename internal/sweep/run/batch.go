@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,9 +23,10 @@ type batch struct {
 	span    Range         // the same, for Again
 	looked  int64
 	after   Cursor
-	want    error // what a person wants, read in the batch's transaction
-	checked bool  // the filenode must be that of the cursor
-	nulls   bool  // over when it deletes nothing
+	want    error         // what a person wants, read in the batch's transaction
+	checked bool          // the filenode must be that of the cursor
+	nulls   bool          // over when it deletes nothing
+	trip    time.Duration // of its commit
 }
 
 // bound is the context of the batch: a leg done as a whole has bounds of its own.
@@ -317,11 +319,13 @@ func (r *runner) commit(ctx context.Context, b *batch, deleted, size int64) erro
 	if err != nil {
 		return r.session.back(ctx, err)
 	}
+	begun := time.Now()
 	_, err = r.session.many(ctx, fmt.Sprintf(`UPDATE spillway.sweep SET cursor = %s, deleted = deleted + %d, batches = batches + 1, kept = %d, active = %g, brake = %s, beat = clock_timestamp()
 		WHERE id = %d AND fence = %d; COMMIT`, cursor, deleted, size, r.sweep.Active, literal(r.sweep.Brake), r.sweep.ID, r.sweep.Fence))
 	if err != nil {
 		return err
 	}
+	b.trip = time.Since(begun)
 	if r.keep != nil {
 		r.keep.size = size
 	}

@@ -335,7 +335,7 @@ func (r *runner) step(ctx context.Context) (done bool, rest time.Duration, err e
 	r.sweep.Active += took.Seconds()
 	r.meter.count(time.Now(), deleted)
 	r.tell(false)
-	rest = r.pace.Done(took, b.looked, deleted, time.Now())
+	rest = r.pace.Done(brake.Spent{Took: took, Trip: b.trip, Looked: b.looked, Deleted: deleted}, time.Now())
 	return false, rest, b.want
 }
 

@@ -80,7 +80,6 @@ func (d *watchDesk) keep(c *config.Config) {
 		d.engine = detect.New(boundsOf(c), objectivesOf(c))
 	} else {
 		d.engine.Configure(boundsOf(c), objectivesOf(c))
-		d.changed(time.Now(), "config reloaded")
 	}
 	d.owners, d.config = owners, c
 	d.mu.Unlock()

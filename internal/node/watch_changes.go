@@ -58,6 +58,9 @@ func changeText(e event) (string, bool) {
 	if err != nil || json.Unmarshal(text, &body) != nil {
 		return e.Kind, true
 	}
+	if strings.HasPrefix(e.Kind, "change.") && body.Text != "" {
+		return body.Text, true
+	}
 	what := e.Kind
 	if body.Order.Kind != "" {
 		_, verb, _ := strings.Cut(e.Kind, ".")

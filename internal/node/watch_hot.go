@@ -30,14 +30,6 @@ func (s *hotSight) read(ctx context.Context) (*sample.Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	pools, err := s.hot.Pools(ctx)
-	if err != nil {
-		return nil, err
-	}
-	workloads, err := s.hot.Workloads(ctx)
-	if err != nil {
-		return nil, err
-	}
 	ups, err := s.hot.Upstreams(ctx)
 	if err != nil {
 		return nil, err
@@ -57,9 +49,9 @@ func (s *hotSight) read(ctx context.Context) (*sample.Proxy, error) {
 	for i := range ups {
 		p.Hosts = append(p.Hosts, hostSample(&ups[i]))
 	}
-	p.Workloads = s.workloads(workloads, watch.Counts)
-	for i := range pools {
-		p.Pools = append(p.Pools, poolSample(&pools[i]))
+	p.Workloads = s.workloads(watch)
+	for i := range watch.Pools {
+		p.Pools = append(p.Pools, poolSample(&watch.Pools[i]))
 	}
 	for i := range watch.Holders {
 		p.Holders = append(p.Holders, holderSample(&watch.Holders[i]))
@@ -84,17 +76,23 @@ func hostSample(u *proxy.UpstreamStat) sample.Host {
 
 // workloads joins bounds and counts. Clients of no workload are in one without
 // a name, which has counts only.
-func (s *hotSight) workloads(stats []proxy.WorkloadStat, counts []proxy.WorkCount) []sample.Workload {
+func (s *hotSight) workloads(watch proxy.Watch) []sample.Workload {
 	type key struct{ upstream, workload string }
-	owners := s.owners()
+	stats, counts := watch.Workloads, watch.Counts
+	owners, leaking := s.owners(), map[key]int{}
+	for i := range watch.Holders {
+		if h := &watch.Holders[i]; h.Leaking {
+			leaking[key{h.Upstream, h.Workload}]++
+		}
+	}
 	at := map[key]int{}
 	list := make([]sample.Workload, 0, len(stats)+len(counts))
 	for i := range stats {
 		w := &stats[i]
 		at[key{w.Upstream, w.Name}] = len(list)
 		list = append(list, sample.Workload{Host: w.Upstream, Name: w.Name, Owner: owners[w.Name], Class: w.Class, Share: w.Share, Limit: w.Limit,
-			InUse: w.InUse, Lent: w.Lent, Borrowed: w.Borrowed, Waiting: w.Waiting, OldestWait: w.OldestWait, Clients: w.Clients,
-			Leaking: w.Leaking, Shed: w.Shed, Pause: w.Pause, Note: w.Note, QueueTimeout: w.QueueTimeout, LeakAfter: w.LeakAfter, OnLeak: w.OnLeak})
+			InUse: w.InUse, Lent: w.Lent, Borrowed: w.Borrowed, Waiting: w.Waiting, OldestWait: w.OldestWait,
+			Leaking: leaking[key{w.Upstream, w.Name}], Shed: w.Shed, Pause: w.Pause, Note: w.Note, QueueTimeout: w.QueueTimeout, LeakAfter: w.LeakAfter, OnLeak: w.OnLeak})
 	}
 	for i := range counts {
 		c := &counts[i]
@@ -112,9 +110,9 @@ func (s *hotSight) histogram(h *proxy.Histogram) sample.Histogram {
 	return sample.Histogram{Bounds: s.bounds, Counts: append([]uint64(nil), h.Counts[:]...)}
 }
 
-func poolSample(p *proxy.PoolStat) sample.Pool {
-	return sample.Pool{Host: p.Upstream, Database: p.Database, User: p.User, Waiting: p.ClientsWaiting, OldestWait: p.OldestWait,
-		LoginError: p.LastLoginError, LoginErrorAt: p.LastLoginErrorAt, Transactions: p.Counters.Transactions, Errors: p.Counters.Errors}
+func poolSample(p *proxy.PoolWatch) sample.Pool {
+	return sample.Pool{Host: p.Upstream, Database: p.Database, User: p.User, Waiting: p.Waiting, OldestWait: p.OldestWait,
+		LoginError: p.LoginError, LoginErrorAt: p.LoginErrorAt, Transactions: p.Transactions, Errors: p.Errors}
 }
 
 // holdStates by the proxy's.

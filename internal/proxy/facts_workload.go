@@ -38,6 +38,16 @@ func (p *Proxy) Workloads(ctx context.Context) ([]WorkloadStat, error) {
 	if err != nil {
 		return nil, err
 	}
+	list := p.scheduled()
+	for i := range list {
+		n := crowds[key{list[i].Upstream, list[i].Name}]
+		list[i].Clients, list[i].Leaking = n.clients, n.leaking
+	}
+	return list, nil
+}
+
+// scheduled is what the schedule knows of the workloads: all but their clients.
+func (p *Proxy) scheduled() []WorkloadStat {
 	rul := p.policy.Load()
 	var list []WorkloadStat
 	for _, up := range p.pools.hosts() {
@@ -49,13 +59,12 @@ func (p *Proxy) Workloads(ctx context.Context) ([]WorkloadStat, error) {
 				continue
 			}
 			st := workloadStat(w, &snapshot.Workloads[at])
-			n := crowds[key{up.name, w.Name}]
-			st.Upstream, st.Clients, st.Leaking = up.name, n.clients, n.leaking
+			st.Upstream = up.name
 			list = append(list, st)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b WorkloadStat) int { return strings.Compare(a.Upstream, b.Upstream) })
-	return list, nil
+	return list
 }
 
 func workloadStat(w *Workload, s *schedule.WorkloadStat) WorkloadStat {

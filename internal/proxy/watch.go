@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"spillway/internal/schedule"
 	"spillway/internal/wire"
 )
 
@@ -23,7 +24,11 @@ type Watch struct {
 	Counts  []WorkCount
 	Leaks   []Leak
 	Denials []Denial
-	Crowds  []Crowd // nil when not asked for
+	// Workloads without Clients and Leaking: to count those is to look at every
+	// client. Holders say who leaks.
+	Workloads []WorkloadStat
+	Pools     []PoolWatch
+	Crowds    []Crowd // nil when not asked for
 }
 
 // Leak is servers of one service that were found kept idle for longer than its
@@ -62,6 +67,16 @@ const (
 	HoldAborted                  // idle in a transaction that has failed
 	HoldPins                     // idle, but the session keeps its server
 )
+
+// PoolWatch is how one (database, user) stands.
+type PoolWatch struct {
+	Upstream, Database, User string
+	Waiting                  int
+	OldestWait               time.Duration
+	LoginError               string // "" when the last server login worked
+	LoginErrorAt             time.Time
+	Transactions, Errors     uint64 // since start
+}
 
 // WorkCount is what the transactions of one workload on one upstream came to
 // since start. Workload is "" for clients that are in none.
@@ -136,6 +151,8 @@ func (p *Proxy) Watch(ctx context.Context, crowds bool) (Watch, error) {
 	w := Watch{At: time.Now()}
 	counts := map[workKey]*WorkCount{}
 	groups := map[crowdKey]*Crowd{}
+	pools := p.pools.all()
+	w.Pools, w.Workloads = p.watchPools(pools), p.scheduled()
 	err := p.facts(ctx, func(l *loop) {
 		for s := range l.servers {
 			if c := s.client; c != nil && c.srv == s && c.pool != nil {
@@ -153,6 +170,11 @@ func (p *Proxy) Watch(ctx context.Context, crowds bool) (Watch, error) {
 			sum.Wait.Add(&own.wait)
 			sum.Transaction.Add(&own.transaction)
 		}
+		for i, pl := range pools {
+			own := &pl.byLoop[l.id]
+			w.Pools[i].Transactions += own.Transactions
+			w.Pools[i].Errors += own.Errors
+		}
 		if crowds {
 			l.countCrowds(groups)
 		}
@@ -168,6 +190,30 @@ func (p *Proxy) Watch(ctx context.Context, crowds bool) (Watch, error) {
 		}
 	}
 	return w, err
+}
+
+// watchPools is what is known of pools without asking the loops.
+func (p *Proxy) watchPools(pools []*pool) []PoolWatch {
+	type key struct{ upstream, pool string }
+	stats := map[key]*schedule.PoolStat{}
+	for _, up := range p.pools.hosts() {
+		snapshot := up.host.Snapshot(p.now())
+		for i := range snapshot.Pools {
+			stats[key{up.name, snapshot.Pools[i].Name}] = &snapshot.Pools[i]
+		}
+	}
+	list := make([]PoolWatch, len(pools))
+	for i, pl := range pools {
+		one := &list[i]
+		one.Upstream, one.Database, one.User = pl.up.name, pl.key.database, pl.key.user
+		if f := pl.failure.Load(); f != nil {
+			one.LoginError, one.LoginErrorAt = f.report.Message, f.at
+		}
+		if st := stats[key{pl.up.name, pl.key.database + "/" + pl.key.user}]; st != nil {
+			one.Waiting, one.OldestWait = st.Waiting, st.Oldest
+		}
+	}
+	return list
 }
 
 func (l *loop) holding(c *client, s *server) Holding {

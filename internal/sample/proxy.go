@@ -40,7 +40,7 @@ type Workload struct {
 	InUse, Lent, Borrowed    int
 	Waiting                  int
 	OldestWait               time.Duration
-	Clients, Leaking         int
+	Leaking                  int
 	Shed                     uint64
 	Pause, Note              string
 	QueueTimeout             time.Duration
@@ -60,11 +60,9 @@ type Pool struct {
 	Host, Database, User string
 	Waiting              int
 	OldestWait           time.Duration
-	Size                 int
 	LoginError           string // "" when the last server login worked
 	LoginErrorAt         time.Time
 	Transactions, Errors uint64
-	Leaks                uint64 // servers that were found kept idle
 }
 
 // State is what a holder does with its server.

@@ -48,7 +48,7 @@ func TestCrowds(t *testing.T) {
 	release := make(chan struct{})
 	c := f.config()
 	c.Listen, c.Socket = "127.0.0.1:0", filepath.Join(socketFolder(t), "s")
-	c.Routes = []Route{{Method: "GET", Path: "work", Answer: func(ctx context.Context, _ *Ask) (any, error) {
+	c.Routes = []Route{{Method: "POST", Path: "work", Public: true, Answer: func(ctx context.Context, _ *Ask) (any, error) {
 		working.Add(1)
 		defer working.Add(-1)
 		select {
@@ -78,7 +78,7 @@ func TestCrowds(t *testing.T) {
 	healthy(t, "among those that never end their headers", "127.0.0.1", address)
 	for range 2 * maxConns {
 		conn := from(t, "127.0.0.9", address)
-		_, _ = io.WriteString(conn, "GET /api/v1/work HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		_, _ = io.WriteString(conn, "POST /api/v1/work HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
 	}
 	for deadline := time.Now().Add(10 * time.Second); working.Load() < maxConnsEach; {
 		if time.Now().After(deadline) {

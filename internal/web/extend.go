@@ -137,6 +137,7 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 	if route.Wait == 0 {
 		route.Wait = defaultWait
 	}
+	pace := newGate()
 	return func(w http.ResponseWriter, r *http.Request) {
 		caller, refusal := s.guard.caller(r)
 		if !route.Public && route.Role > Viewer {
@@ -175,8 +176,24 @@ func (s *Server) answer(route Route) http.HandlerFunc {
 		ask.Body = body
 		ctx, cancel := context.WithTimeout(r.Context(), route.Wait)
 		defer cancel()
-		value, err := route.Answer(ctx, ask)
+		answer := route.Answer
+		if route.Method == http.MethodGet && caller.Role < Operator && !originOf(r).local {
+			answer = pace.paced(answer)
+		}
+		value, err := answer(ctx, ask)
 		writeAnswer(w, value, err)
+	}
+}
+
+// paced makes what strangers ask for one at a time, with the same rests as
+// readings: the rooms' answers ask the loops, too.
+func (g *gate) paced(answer func(context.Context, *Ask) (any, error)) func(context.Context, *Ask) (any, error) {
+	return func(ctx context.Context, a *Ask) (any, error) {
+		if err := g.enter(ctx); err != nil {
+			return nil, Refuse(http.StatusServiceUnavailable, "too many ask for this", "Ask again, or with a token.")
+		}
+		defer g.leave()
+		return answer(ctx, a)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 // they have already changed), and after each the loops have four times as long
 // to themselves.
 type patience struct {
-	gate      *gate
 	pools     batch[[]proxy.PoolStat]
 	clients   batch[[]proxy.ConnStat]
 	servers   batch[[]proxy.ConnStat]
@@ -57,16 +56,28 @@ func (g *gate) stuck() bool {
 	return !g.began.IsZero() && time.Since(g.began) >= factsTimeout
 }
 
-// enter waits for the turn and for the loops' rest.
-func (g *gate) enter() {
-	g.turn <- struct{}{}
+// enter waits for the turn and for the loops' rest. After an error there is
+// nothing to leave.
+func (g *gate) enter(ctx context.Context) error {
+	select {
+	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	g.mu.Lock()
-	rest := time.Until(g.ended.Add(min(restFactor*g.took, longestRest)))
+	rest := time.NewTimer(time.Until(g.ended.Add(min(restFactor*g.took, longestRest))))
 	g.mu.Unlock()
-	time.Sleep(rest)
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-ctx.Done():
+		<-g.turn
+		return ctx.Err()
+	}
 	g.mu.Lock()
 	g.began = time.Now()
 	g.mu.Unlock()
+	return nil
 }
 
 func (g *gate) leave() {
@@ -121,7 +132,7 @@ func (b *batch[T]) get(ctx context.Context) (T, error) {
 // serve reads for as long as somebody waits.
 func (b *batch[T]) serve() {
 	for {
-		b.gate.enter()
+		_ = b.gate.enter(context.Background()) // which does not end
 		b.mu.Lock()
 		r := b.next
 		b.next = nil
@@ -142,16 +153,18 @@ func (b *batch[T]) serve() {
 }
 
 func newPatience(f proxy.Facts) *patience {
-	g := &gate{turn: make(chan struct{}, 1)}
+	// Lists of connections are long: what health asks about does not wait for them.
+	light, heavy := newGate(), newGate()
 	return &patience{
-		gate:  g,
-		pools: batch[[]proxy.PoolStat]{gate: g, read: f.Pools}, clients: batch[[]proxy.ConnStat]{gate: g, read: f.Clients},
-		servers: batch[[]proxy.ConnStat]{gate: g, read: f.Servers}, databases: batch[[]proxy.DatabaseStat]{gate: g, read: f.Databases},
-		users: batch[[]proxy.UserStat]{gate: g, read: f.UserStats}, workloads: batch[[]proxy.WorkloadStat]{gate: g, read: f.Workloads},
-		upstreams: batch[[]proxy.UpstreamStat]{gate: g, read: f.Upstreams}, stats: batch[[]proxy.Period]{gate: g, read: f.Stats},
-		gauges: batch[proxy.Gauges]{gate: g, read: f.Gauges}, dns: batch[[]proxy.DNSStat]{gate: g, read: f.DNS},
+		pools: batch[[]proxy.PoolStat]{gate: light, read: f.Pools}, databases: batch[[]proxy.DatabaseStat]{gate: light, read: f.Databases},
+		users: batch[[]proxy.UserStat]{gate: light, read: f.UserStats}, workloads: batch[[]proxy.WorkloadStat]{gate: light, read: f.Workloads},
+		upstreams: batch[[]proxy.UpstreamStat]{gate: light, read: f.Upstreams}, stats: batch[[]proxy.Period]{gate: light, read: f.Stats},
+		gauges: batch[proxy.Gauges]{gate: light, read: f.Gauges}, dns: batch[[]proxy.DNSStat]{gate: light, read: f.DNS},
+		clients: batch[[]proxy.ConnStat]{gate: heavy, read: f.Clients}, servers: batch[[]proxy.ConnStat]{gate: heavy, read: f.Servers},
 	}
 }
+
+func newGate() *gate { return &gate{turn: make(chan struct{}, 1)} }
 
 // Pools is proxy.Facts's.
 func (p *patience) Pools(ctx context.Context) ([]proxy.PoolStat, error) { return p.pools.get(ctx) }

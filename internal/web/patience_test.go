@@ -167,3 +167,52 @@ func TestSharedReadingIsFresh(t *testing.T) {
 		}
 	})
 }
+
+// TestFloodOfRoutes: what other rooms answer to strangers is paced like readings;
+// operators and the local socket do not wait for them.
+func TestFloodOfRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		c := f.config()
+		var mu sync.Mutex
+		var answers, at, most int
+		c.Routes = []Route{{Method: "GET", Path: "holders", Answer: func(context.Context, *Ask) (any, error) {
+			mu.Lock()
+			answers++
+			at++
+			most = max(most, at)
+			mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+			mu.Lock()
+			at--
+			mu.Unlock()
+			return "x", nil
+		}}}
+		h := handler(t, c)
+		var all sync.WaitGroup
+		for range 500 {
+			all.Go(func() {
+				if status, _, _ := do(t, h, request("GET", "/api/v1/holders", "")); status != 200 && status != 503 {
+					t.Errorf("status %d", status)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		mu.Lock()
+		if most != 1 || answers > 21 || answers < 15 {
+			t.Errorf("%d answers in a second, %d at a time", answers, most)
+		}
+		mu.Unlock()
+		began := time.Now()
+		if status, _, _ := do(t, h, as(request("GET", "/api/v1/holders", ""), 0, true)); status != 200 || time.Since(began) != 10*time.Millisecond {
+			t.Errorf("local: status %d after %v", status, time.Since(began))
+		}
+		r := request("GET", "/api/v1/holders", "")
+		r.Header.Set("Authorization", "Bearer "+testToken)
+		began = time.Now()
+		if status, _, _ := do(t, h, r); status != 200 || time.Since(began) != 10*time.Millisecond {
+			t.Errorf("with a token: status %d after %v", status, time.Since(began))
+		}
+		all.Wait()
+	})
+}

@@ -56,7 +56,7 @@ func (s *Server) metrics() (http.Handler, error) {
 	}
 	// Scrapes at a time share one gathering; it asks the loops, too.
 	gathering := &batch[[]*dto.MetricFamily]{
-		gate: &gate{turn: make(chan struct{}, 1)},
+		gate: newGate(),
 		read: func(context.Context) ([]*dto.MetricFamily, error) { return registry.Gather() },
 	}
 	gather := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {

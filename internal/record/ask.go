@@ -75,6 +75,7 @@ func (r *Record) Show(ctx context.Context, ref string) (*incident.Incident, erro
 	}
 	log := r.open.Load()
 	if log == nil {
+		r.addFresh(remembered)
 		return remembered, nil
 	}
 	// What waits first: an event that is written between the two is seen twice,
@@ -100,8 +101,9 @@ func (r *Record) Show(ctx context.Context, ref string) (*incident.Incident, erro
 		}
 	}
 	if i := incident.Fold(events); i != nil {
-		return i, nil
+		remembered = i
 	}
+	r.addFresh(remembered)
 	return remembered, nil
 }
 

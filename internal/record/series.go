@@ -273,6 +273,28 @@ func (r *Record) share(finished bool) []event.Event {
 	return drafts
 }
 
+// addFresh gives an incident that is not over the points that it will get with
+// the next event.
+func (r *Record) addFresh(i *incident.Incident) {
+	if i.Status == incident.IsResolved {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from := i.OpenedAt.Add(-before)
+	if n := len(i.Points); n > 0 {
+		from = i.Points[n-1].At
+	}
+	if over := i.At(incident.AllRestored); i.Status != incident.Open && time.Since(over) > measureFor {
+		return
+	}
+	for _, p := range r.series.past {
+		if p.At.After(from) {
+			i.Points = append(i.Points, p)
+		}
+	}
+}
+
 // since are the finished points from a time on, without those that are pending
 // and come later.
 func (s *series) since(from time.Time, all bool) []incident.Point {

@@ -79,6 +79,9 @@ func (r *Report) causes(p *page) {
 	for _, line := range r.Ruled {
 		p.line("- %s (A)", cell(line))
 	}
+	if len(r.Ruled) > 0 {
+		p.line("")
+	}
 	p.prompt("what else was suspected, and what spoke against it?")
 	p.line("### Trigger, root cause, contributing factors\n")
 	if cause, ok := r.Clock(incident.CauseKnown); ok {

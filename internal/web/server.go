@@ -63,12 +63,12 @@ type Config struct {
 	// does not wait.
 	Findings func() []Finding
 	Facts    proxy.Facts
-	Verbs   proxy.Verbs
-	Health  Health
-	Control Control
-	Build   Build
-	Routes  []Route                // of other rooms
-	Metrics []prometheus.Collector // of other rooms
+	Verbs    proxy.Verbs
+	Health   Health
+	Control  Control
+	Build    Build
+	Routes   []Route                // of other rooms
+	Metrics  []prometheus.Collector // of other rooms
 	// Note puts into the record which verb was asked by whom; may be nil. It does
 	// not wait for a disk.
 	Note func(ctx context.Context, kind string, body any) error

@@ -77,7 +77,7 @@ func bigDelete(ctx context.Context, r *rig, database string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	tag, err := conn.Exec(ctx, "DELETE FROM sessions WHERE "+condition)
 	if ctx.Err() != nil {
 		return 0, nil // rolled back: nothing is gone
@@ -101,7 +101,7 @@ func (r *rig) loop(ctx context.Context, database string, every time.Duration) (t
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	for ctx.Err() == nil {
 		begun := time.Now()
 		tag, err := conn.Exec(ctx, batch)

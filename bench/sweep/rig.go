@@ -13,12 +13,12 @@ import (
 // rig is the PostgreSQL that is measured, with a database to copy for each run.
 type rig struct {
 	settings
-	server             *pgtest.Server
-	binary             string
-	doomed             int64
-	size, total        string
-	machine            string
-	foreground, origin string
+	server      *pgtest.Server
+	binary      string
+	doomed      int64
+	size, total string
+	machine     string
+	origin      string
 }
 
 // condition is what all methods delete.

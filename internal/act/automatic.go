@@ -63,6 +63,7 @@ func (r *Room) Consider(ctx context.Context, f Finding) error {
 			if f.Fingerprint != "" {
 				o.Select.Fingerprint = f.Fingerprint
 			}
+		case Resume, Unban, Terminate, Run, Undo: // as the rule says
 		}
 		who := Caller{Who: "automatic " + rule.Name, Role: max(Operator, rules.needs(&o))}
 		if _, err := r.Do(ctx, who, o); err != nil {

@@ -45,6 +45,7 @@ func (r *Rules) needs(o *Order) Role {
 			return c.Role
 		}
 		return Admin
+	case Pause, Resume, Limit, Kill, Ban, Unban, Undo:
 	}
 	return Operator
 }

@@ -185,6 +185,7 @@ func (o *Order) Subject() string {
 		return o.Select.Workload
 	case Run:
 		return o.Command
+	case Undo:
 	}
 	return o.Action
 }
@@ -196,6 +197,7 @@ func (o *Order) Names() string {
 		return o.Select.text()
 	case Limit:
 		return fmt.Sprintf("%s to %d", o.Workload, o.Limit)
+	case Pause, Resume, Ban, Unban, Run, Undo:
 	}
 	return o.Subject()
 }

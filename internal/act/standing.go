@@ -56,6 +56,7 @@ func standingOf(list []*Action) *Standing {
 			if print, err := o.print(); err == nil {
 				s.Bans = append(s.Bans, StandingBan{print, o.Max, a.text()})
 			}
+		case Resume, Kill, Unban, Terminate, Run, Undo: // over once they are done
 		}
 	}
 	return s

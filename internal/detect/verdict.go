@@ -225,23 +225,23 @@ func rankOf(f *Finding) int {
 	return n
 }
 
-func (h *HostVerdict) sentence(at time.Time, named bool) string {
+func (v *HostVerdict) sentence(at time.Time, named bool) string {
 	text := ""
 	if named {
-		text = h.Name + " "
+		text = v.Name + " "
 	}
-	text += fmt.Sprintf("%s %d/%d", strings.ToUpper(h.State), h.Busy, h.Usable)
-	if !h.FullSince.IsZero() && h.State != "ok" {
-		text += " for " + span(at.Sub(h.FullSince))
+	text += fmt.Sprintf("%s %d/%d", strings.ToUpper(v.State), v.Busy, v.Usable)
+	if !v.FullSince.IsZero() && v.State != "ok" {
+		text += " for " + span(at.Sub(v.FullSince))
 	}
-	if h.Waiting > 0 {
-		text += fmt.Sprintf(" · %d waiting, oldest %s", h.Waiting, span(h.OldestWait))
+	if v.Waiting > 0 {
+		text += fmt.Sprintf(" · %d waiting, oldest %s", v.Waiting, span(v.OldestWait))
 	}
-	if len(h.Groups) > 0 && h.State != "down" && (h.State != "ok" || h.Busy*2 >= h.Usable || h.Waiting > 0) {
-		text += fmt.Sprintf(" · %s held by %s", percent(h.Groups[0].Share), h.Groups[0].Name())
+	if len(v.Groups) > 0 && v.State != "down" && (v.State != "ok" || v.Busy*2 >= v.Usable || v.Waiting > 0) {
+		text += fmt.Sprintf(" · %s held by %s", percent(v.Groups[0].Share), v.Groups[0].Name())
 	}
-	if h.Forecast != nil {
-		text += " · full in about " + span(h.Forecast.Full.Round(30*time.Second))
+	if v.Forecast != nil {
+		text += " · full in about " + span(v.Forecast.Full.Round(30*time.Second))
 	}
 	return text
 }

@@ -77,9 +77,6 @@ func deedOf(a *act.Action) console.Deed {
 	return d
 }
 
-// considerWait bounds how long an automatic action may take.
-const considerWait = 2 * time.Minute
-
 // heard takes a finding to the rules of the config. It must not block whoever
 // found it; the room bounds how much is under way.
 func (d *actDesk) heard(f finding) {

@@ -229,6 +229,7 @@ func (c *Crew) list(ctx context.Context, p Place, access Access) ([]run.Sweep, e
 			return list, nil
 		case run.Paused:
 			c.open[p] = scoutEvery
+		case run.Done, run.Failed, run.Cancelled:
 		}
 	}
 	return list, nil

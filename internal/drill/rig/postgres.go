@@ -179,7 +179,7 @@ func (p *Postgres) Exec(ctx context.Context, database string, statements ...stri
 	if err != nil {
 		return fmt.Errorf("connect for the set-up: %w", err)
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	for _, sql := range statements {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("set up with %q: %w", sql, err)
@@ -194,7 +194,7 @@ func (p *Postgres) Value(ctx context.Context, sql string, into any) error {
 	if err != nil {
 		return fmt.Errorf("connect as superuser: %w", err)
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	if err := conn.QueryRow(ctx, sql).Scan(into); err != nil {
 		return fmt.Errorf("ask %q: %w", sql, err)
 	}

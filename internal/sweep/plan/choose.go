@@ -229,6 +229,7 @@ func (p *Plan) legs(k *known, chosen Strategy) {
 					leg.Key = []target.Column{c}
 				}
 			}
+		case Auto, TID, Drop, Copy: // without a key
 		}
 		p.Legs = append(p.Legs, leg)
 	}

@@ -122,6 +122,15 @@ func (in *Input) serviceOf(host string, b *sample.Backend) (workload, applicatio
 	return "", b.Application
 }
 
+// blockedFor is how long a backend has been at its statement. One that has not begun
+// any (it was just connected) has no time of it: zero must not become centuries.
+func (in *Input) blockedFor(b *sample.Backend) time.Duration {
+	if b.QueryAt.IsZero() {
+		return 0
+	}
+	return in.At.Sub(b.QueryAt)
+}
+
 // blocking makes the suspicion of one service whose backends others wait for.
 func (in *Input) blocking(key, host string, trees []*tree) (Suspicion, bool) {
 	slices.SortFunc(trees, func(a, b *tree) int {
@@ -130,8 +139,8 @@ func (in *Input) blocking(key, host string, trees []*tree) (Suspicion, bool) {
 	waiters, longest := 0, time.Duration(0)
 	for _, t := range trees {
 		waiters += len(t.waiters)
-		if len(t.waiters) > 0 {
-			longest = max(longest, in.At.Sub(t.waiters[0].QueryAt))
+		for _, w := range t.waiters {
+			longest = max(longest, in.blockedFor(w))
 		}
 	}
 	if longest < in.Bounds.BlockedWarn && in.held(key) == None {
@@ -155,7 +164,7 @@ func (in *Input) blocking(key, host string, trees []*tree) (Suspicion, bool) {
 		s.Evidence = append(s.Evidence, fmt.Sprintf("root pid %d, %s, user %s from %s, in a transaction since %s: %s",
 			t.root.PID, orNone(t.root.Application), t.root.User, orLocal(t.root.Addr), clock(t.root.TransactionAt), statementText(t.root.SQL)))
 		for _, w := range t.waiters[:min(len(t.waiters), 3)] {
-			s.Evidence = append(s.Evidence, fmt.Sprintf("pid %d, %s, user %s, waits for %s for %s: %s", w.PID, orNone(w.Application), w.User, w.Lock, span(in.At.Sub(w.QueryAt)), statementText(w.SQL)))
+			s.Evidence = append(s.Evidence, fmt.Sprintf("pid %d, %s, user %s, waits for %s for %s: %s", w.PID, orNone(w.Application), w.User, w.Lock, span(in.blockedFor(w)), statementText(w.SQL)))
 		}
 	}
 	return s, true

@@ -63,7 +63,8 @@ func TestBlockedTableIsOneIncident(t *testing.T) {
 	// The verdict comes on its timeline by itself.
 	eventually(t, "the verdict is on the timeline", func() bool { return strings.Contains(must(t, p, "incident", "show", "last"), "verdict: ") })
 	eventually(t, "its impact is measured", func() bool {
-		return strings.Contains(must(t, p, "incident", "report", "last", "--out", "-"), "transactions valid (A)")
+		text := must(t, p, "incident", "report", "last", "--out", "-")
+		return strings.Contains(text, "transactions valid (A)") && strings.Contains(text, "-queue.svg)")
 	})
 	exec(t, blocker, "COMMIT")
 	waiting.Wait()

@@ -235,6 +235,20 @@ func TestClocks(t *testing.T) {
 	}
 }
 
+// TestUnbelievableBeginnings: a detector that does not know since when says
+// something far off.
+func TestUnbelievableBeginnings(t *testing.T) {
+	for _, since := range []time.Time{{}, time.Unix(1, 0), time.Date(1734, 8, 12, 0, 0, 0, 0, time.UTC), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		d := newDesk(t)
+		f := slots("main", Page)
+		f.At, f.Since = d.now, since
+		d.apply(d.book.Found(f, d.by("")))
+		if got := d.book.All()[0].At(ImpactStart); !got.Equal(d.now) {
+			t.Errorf("since %v: the impact begins at %v", since, got)
+		}
+	}
+}
+
 func TestPartialIsHalfOfThePeak(t *testing.T) {
 	d := newDesk(t)
 	d.found(slots("main", Page))

@@ -120,9 +120,10 @@ func (b *Book) lately(at time.Time) []Past {
 	return past[max(len(past)-mostPast, 0):]
 }
 
-// started is when a finding's trouble began, as far as that can be believed.
+// started is when a finding's trouble began, as far as that can be believed: not
+// in the future, and not before the week that is looked at.
 func started(f Finding, at time.Time) time.Time {
-	if f.Since.IsZero() || f.Since.After(at) {
+	if f.Since.IsZero() || f.Since.After(at) || at.Sub(f.Since) > changesBefore {
 		return at
 	}
 	return f.Since

@@ -127,7 +127,9 @@ func (f *drilling) run(cmd *cobra.Command, d drill.Drill) error {
 	} else if swept > 0 {
 		fmt.Fprintf(progress, "removed what %d killed drill(s) had left\n", swept)
 	}
-	fmt.Fprintf(progress, "%s (report %s)\n%s\n\nHypothesis: %s\nSteady state: %s\n\n", d.Title, strings.Join(d.Reports, ", "), d.Story, d.Hypothesis, d.Steady)
+	if err := show.Intro(progress, d, widthOf(progress)); err != nil {
+		return err
+	}
 	live := show.NewLive(progress, widthOf(progress))
 	result, err := drill.Run(ctx, d, drill.Options{Scale: f.scale, Version: build().Version, Watch: live})
 	live.End()

@@ -33,6 +33,7 @@ type Live struct {
 	like    string    // what the last one was like
 	drawn   int       // lines that stand on the terminal
 	history []second
+	top     int // most connections of any side so far: charts have one scale
 	side    string
 }
 
@@ -132,6 +133,7 @@ func (l *Live) note(t drill.Tick) {
 	}
 	s := &l.history[len(l.history)-1]
 	s.ok, s.failed, s.conns = t.OK, max(s.failed, t.Failed), max(s.conns, all)
+	l.top = max(l.top, all)
 }
 
 func numbers(t drill.Tick) string {
@@ -191,13 +193,7 @@ func (l *Live) picture(t drill.Tick) []string {
 	lines := []string{
 		l.head(t),
 		chart("API fails  ", l.history, l.columns(), func(s second) (int, int) { return s.failed, max(s.ok+s.failed, 1) }),
-		chart("connections", l.history, l.columns(), func() func(s second) (int, int) {
-			top := 1
-			for _, s := range l.history {
-				top = max(top, s.conns)
-			}
-			return func(s second) (int, int) { return s.conns, top }
-		}()),
+		chart("connections", l.history, l.columns(), func(s second) (int, int) { return s.conns, max(l.top, 1) }),
 		numbers(t),
 	}
 	return append(lines, l.events...)

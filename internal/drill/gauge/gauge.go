@@ -157,12 +157,16 @@ func (g *Gauge) Count(postmaster int) {
 }
 
 // ServerLine reads a line of PostgreSQL's log: with log_connections it has one
-// for every connection it was asked for.
+// for every connection it was asked for, with the time at which that was.
 func (g *Gauge) ServerLine(line string) {
-	if strings.Contains(line, "connection received: ") {
+	const stamp = "2006-01-02 15:04:05.000 MST" // of log_line_prefix = '%m [%p] '
+	if len(line) < len(stamp) || !strings.Contains(line, "connection received: ") {
+		return
+	}
+	if at, err := time.Parse(stamp, line[:len(stamp)]); err == nil {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.knocks = append(g.knocks, time.Since(g.began).Seconds())
+		g.knocks = append(g.knocks, at.Sub(g.began.Round(0)).Seconds())
 	}
 }
 

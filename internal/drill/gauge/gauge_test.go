@@ -115,3 +115,24 @@ func TestLines(t *testing.T) {
 		t.Errorf("named %v, events %+v", side.Figures.Named, side.Events)
 	}
 }
+
+func TestBusiest(t *testing.T) {
+	moments := []float64{0.1, 0.2, 0.3, 0.4, 5, 7.9, 5.5, 5.9, 6.1, 30}
+	if n := busiest(moments, 1, 20); n != 3 {
+		t.Errorf("busiest second has %d, want 3", n)
+	}
+	if n := busiest(nil, 0, 1); n != 0 {
+		t.Errorf("%d of none", n)
+	}
+}
+
+func TestServerLines(t *testing.T) {
+	g := New()
+	at := g.Moment(2).UTC().Format("2006-01-02 15:04:05.000 MST")
+	for _, line := range []string{at + " [17] LOG:  connection received: host=127.0.0.1 port=4711", at + " [17] LOG:  connection authorized: user=api", "connection received: ", ""} {
+		g.ServerLine(line)
+	}
+	if len(g.knocks) != 1 || g.knocks[0] < 1.9 || g.knocks[0] > 2.1 {
+		t.Errorf("knocks %v", g.knocks)
+	}
+}

@@ -2,6 +2,7 @@ package gauge
 
 import (
 	"maps"
+	"slices"
 
 	"spillway/internal/drill/outcome"
 )
@@ -31,21 +32,31 @@ func (g *Gauge) Side(name string, w Window) outcome.Side {
 		f.Named = since(g.named.At, w.FaultAt)
 	}
 	f.Stall = g.stall
-	f.Knocks = busiest(g.knocks, w)
+	back := w.FaultAt
+	if n := len(g.away); n > 1 {
+		back = g.away[n-1]
+	}
+	f.Knocks = busiest(g.knocks, back, w.End)
 	f.Recovered = recovered(s.Seconds, w)
 	return s
 }
 
-// busiest is the most of the moments that lie within one second of the window.
-func busiest(at []float64, w Window) int {
-	most, from := 0, 0
+// busiest is the most of the moments between from and to that lie within one
+// second.
+func busiest(moments []float64, from, to float64) int {
+	var at []float64
+	for _, m := range moments {
+		if m >= from && m <= to {
+			at = append(at, m)
+		}
+	}
+	slices.Sort(at)
+	most, first := 0, 0
 	for i := range at {
-		for at[i]-at[from] > 1 || at[from] < w.FaultAt && from < i {
-			from++
+		for at[i]-at[first] > 1 {
+			first++
 		}
-		if at[i] >= w.FaultAt && at[i] <= w.End {
-			most = max(most, i-from+1)
-		}
+		most = max(most, i-first+1)
 	}
 	return most
 }

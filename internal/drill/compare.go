@@ -85,7 +85,7 @@ func table(r *outcome.Result, d Drill) []outcome.Row {
 	if r.Bare.Figures.Crowd > 0 {
 		rows = append(rows,
 			figure("clients served", "", servedText),
-			figure("logins at PostgreSQL, busiest second after it", "", func(f *outcome.Figures) string { return fmt.Sprint(f.Knocks) }))
+			figure("logins at PostgreSQL, busiest second", "", func(f *outcome.Figures) string { return fmt.Sprint(f.Knocks) }))
 	}
 	if r.Bare.Figures.Stuck > 0 {
 		rows = append(rows, figure("stuck statements", d.Report.Stuck, func(f *outcome.Figures) string {

@@ -71,9 +71,9 @@ func (g *Gauge) requests(f *outcome.Figures, w Window) {
 	for _, s := range g.shots {
 		switch {
 		case s.due < w.FaultAt:
-			steady = append(steady, s.took)
-			if s.failed && s.due+s.took < w.FaultAt {
-				f.SteadyFailed++
+			if s.due+s.took < w.FaultAt { // else the fault had its part in it
+				steady = append(steady, s.took)
+				f.SteadyFailed += one(s.failed)
 			}
 			continue
 		case s.due > w.End:
@@ -92,6 +92,13 @@ func (g *Gauge) requests(f *outcome.Figures, w Window) {
 		f.Availability = float64(f.Requests-f.Failed) / float64(f.Requests)
 	}
 	f.P99, f.SteadyP99 = quantile(took, 0.99), quantile(steady, 0.99)
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // killed tells whether an error says that somebody ended a statement, a

@@ -178,8 +178,9 @@ func (g *Gauge) Away() {
 }
 
 // backGrace is how long after its return a server may still be found away:
-// Spillway knocks at an absent one about once a second.
-const backGrace = 2
+// Spillway knocks at an absent one about once a second, and at one that has
+// refused it several times a little later.
+const backGrace = 3
 
 // duringAway tells whether a try met a server that was away, or had just come
 // back: nobody gets in then.

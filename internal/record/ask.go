@@ -193,6 +193,7 @@ func (r *Record) Verify(ctx context.Context, head string) (event.Verdict, error)
 // a reason.
 func (r *Record) Resolve(ctx context.Context, ref, reason, who string) (run *incident.SmokeRun, recorded bool, err error) {
 	run = r.smoke(ctx)
+	r.giveRest(ref)
 	asker := r.asker(who)
 	recorded, err = r.ask(ctx, func(b *incident.Book) ([]event.Event, error) { return b.Resolve(ref, reason, run, asker) })
 	return run, recorded, err

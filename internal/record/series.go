@@ -295,6 +295,25 @@ func (r *Record) addFresh(i *incident.Incident) {
 	}
 }
 
+// giveRest gives an incident that is about to be over what it has not got yet.
+func (r *Record) giveRest(ref string) {
+	r.mu.Lock()
+	id, err := r.book.Find(ref)
+	if err != nil {
+		r.mu.Unlock()
+		return
+	}
+	copied := *r.book.Get(id)
+	r.mu.Unlock()
+	have := len(copied.Points)
+	copied.Points = slices.Clone(copied.Points)
+	r.addFresh(&copied)
+	for part := range slices.Chunk(copied.Points[have:], chunk) {
+		draft := r.drafted(incident.Measured, id, incident.MeasuredBody{Points: part})
+		_, _ = r.submit(func(*incident.Book) ([]event.Event, error) { return []event.Event{draft}, nil })
+	}
+}
+
 // since are the finished points from a time on, without those that are pending
 // and come later.
 func (s *series) since(from time.Time, all bool) []incident.Point {

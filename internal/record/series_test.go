@@ -123,6 +123,12 @@ func TestIncidentGetsItsPoints(t *testing.T) {
 	if len(i.Points) < 30 {
 		t.Errorf("it shows %d points", len(i.Points))
 	}
+	if _, _, err := r.Resolve(t.Context(), "last", "over before its first minute was", "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if over, err := r.Show(t.Context(), "last"); err != nil || len(over.Points) != len(i.Points) {
+		t.Errorf("resolved it has %d points, before %d: %v", len(over.Points), len(i.Points), err)
+	}
 	source.err = errors.New("loops do not answer")
 	r.measure(t.Context())
 	if n := len(r.series.past); n != 40 {

@@ -58,7 +58,12 @@ func (i *Incident) apply(e event.Event) {
 	case Measured:
 		var b MeasuredBody
 		if e.Read(&b) == nil && len(i.Points)+len(b.Points) <= mostPoints {
-			i.Points = append(i.Points, b.Points...)
+			for _, p := range b.Points {
+				// The same point may be given twice: with its minute, and at the end.
+				if !slices.ContainsFunc(i.Points[max(len(i.Points)-mostMarks, 0):], func(have Point) bool { return have.At.Equal(p.At) }) {
+					i.Points = append(i.Points, p)
+				}
+			}
 			slices.SortStableFunc(i.Points, func(a, b Point) int { return a.At.Compare(b.At) })
 		}
 	default:

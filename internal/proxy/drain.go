@@ -62,6 +62,7 @@ func (l *loop) unlisten() {
 		l.finish(ep)
 	}
 	l.lns = nil
+	l.proxy.unlistened.Add(1)
 }
 
 // spared says whether a client is left alone for now, because it has come but a

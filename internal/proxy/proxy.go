@@ -37,6 +37,7 @@ type Proxy struct {
 	state      atomic.Int32
 	logins     atomic.Uint64
 	driver     string
+	unlistened atomic.Int32 // loops that have closed their listeners for a drain
 	background context.Context
 	stop       context.CancelFunc
 	workers    sync.WaitGroup
@@ -211,7 +212,8 @@ func (p *Proxy) Drain(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if p.gate.clients.Load() == 0 {
+		// While a loop accepts, nobody being there is a moment between two clients.
+		if int(p.unlistened.Load()) >= len(p.loops) && p.gate.clients.Load() == 0 {
 			return nil
 		}
 		select {

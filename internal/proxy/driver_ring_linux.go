@@ -25,6 +25,7 @@ type ring struct {
 	due    []uint32 // have held bytes, or an end, to deliver
 	again  []uint32 // listeners that ran out of descriptors
 	bufs   [][]byte // empty out-buffers
+	large  [][]byte // larger ones
 	rearm  time.Time
 	ending bool // the loop is over: nothing is delivered any more
 }
@@ -32,20 +33,21 @@ type ring struct {
 // ringSlot is what the kernel may know an endpoint by. It outlives the endpoint
 // until the last request is answered.
 type ringSlot struct {
-	ep      *endpoint // nil once removed
-	fd      int32
-	gen     uint32
-	flying  int32  // requests in flight
-	armed   bool   // a receive (or accept) is one of them
-	polled  bool   // a poll for the peer's end is one of them
-	single  bool   // received one buffer at a time: a long stream that pauses
-	waiting bool   // on dirty
-	listed  bool   // on due
-	sending []byte // what the kernel reads
-	held    []byte // received while the endpoint was stopped
-	ended   error  // the peer's end, not told yet
-	over    bool   // the peer's end was seen
-	left    func() // release: called instead of closing
+	ep       *endpoint // nil once removed
+	fd       int32
+	gen      uint32
+	flying   int32  // requests in flight
+	armed    bool   // a receive (or accept) is one of them
+	polled   bool   // a poll for the peer's end is one of them
+	single   bool   // received one buffer at a time: a long stream that pauses
+	waiting  bool   // on dirty
+	listed   bool   // on due
+	sending  []byte // what the kernel reads
+	outgrown []byte // what sending is part of, if ep.out is another by now
+	held     []byte // received while the endpoint was stopped
+	ended    error  // the peer's end, not told yet
+	over     bool   // the peer's end was seen
+	left     func() // release: called instead of closing
 }
 
 // Kinds of requests, in the user data's highest byte.
@@ -65,11 +67,14 @@ const (
 	// mostHeld is how much a stopped endpoint's receive may still bring before
 	// it is taken back.
 	mostHeld = 64 << 10
-	// smallOut is the out-buffer an endpoint begins with; larger than
-	// largestSpare are not kept for others.
+	// smallOut is the out-buffer an endpoint begins with; of those larger than
+	// largestSpare few are kept for others.
 	smallOut     = 4 << 10
 	largestSpare = 32 << 10
 	spareOuts    = 512
+	// spareLarge bounds the larger ones that are kept: for as many streams at once
+	// nothing is allocated.
+	spareLarge = 16
 	// acceptPause is the wait for a descriptor when there is none.
 	acceptPause = 100 * time.Millisecond
 	// lastWords bounds how long close waits for what is still to be sent.
@@ -162,8 +167,43 @@ func (d *ring) send(ep *endpoint, b []byte) {
 		ep.out = ep.out[:copy(ep.out, ep.out[ep.sent:])]
 		ep.sent = 0
 	}
-	ep.out = append(ep.out, b...) // a send in flight keeps the array it reads
+	if len(ep.out)+len(b) > cap(ep.out) {
+		d.grow(s, len(b))
+	}
+	ep.out = append(ep.out, b...)
 	d.wants(i)
+}
+
+// grow gives an endpoint a buffer with room for more bytes. A send in flight
+// reads the old one to its end; it is kept for others afterwards.
+func (d *ring) grow(s *ringSlot, more int) {
+	ep := s.ep
+	old, waiting := ep.out, ep.out[ep.sent:]
+	next := d.larger(2 * (len(waiting) + more))
+	ep.out, ep.sent = append(next, waiting...), 0
+	switch {
+	case s.sending == nil:
+		d.spare(old)
+	case s.outgrown == nil:
+		s.outgrown = old
+	default: // the kernel reads an earlier one
+		d.spare(old)
+	}
+}
+
+// larger returns an empty buffer of at least n bytes.
+func (d *ring) larger(n int) []byte {
+	for i := len(d.large) - 1; i >= 0; i-- {
+		if b := d.large[i]; cap(b) >= n {
+			d.large[i] = d.large[len(d.large)-1]
+			d.large = d.large[:len(d.large)-1]
+			return b
+		}
+	}
+	if n > largestSpare {
+		n = max(n, 2*highWater)
+	}
+	return make([]byte, 0, n)
 }
 
 func (d *ring) buffer() []byte {
@@ -176,8 +216,12 @@ func (d *ring) buffer() []byte {
 }
 
 func (d *ring) spare(b []byte) {
-	if cap(b) >= smallOut && cap(b) <= largestSpare && len(d.bufs) < spareOuts {
+	switch {
+	case cap(b) < smallOut:
+	case cap(b) <= largestSpare && len(d.bufs) < spareOuts:
 		d.bufs = append(d.bufs, b[:0])
+	case cap(b) > largestSpare && cap(b) <= 4*highWater && len(d.large) < spareLarge:
+		d.large = append(d.large, b[:0])
 	}
 }
 
@@ -419,8 +463,13 @@ func (d *ring) sent(i uint32, c uring.CQE) {
 	done := s.sending
 	s.sending = nil
 	ep := s.ep
-	if ep == nil {
+	if s.outgrown != nil {
+		done, s.outgrown = s.outgrown, nil
+		d.spare(done)
+	} else if ep == nil {
 		d.spare(done[:0])
+	}
+	if ep == nil {
 		return
 	}
 	if c.Res < 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"spillway/internal/pgtest"
 )
@@ -55,8 +56,12 @@ workloads:
 		lines := strings.Fields(out.String())
 		return lines[:len(lines)-1] // the last is how to go on
 	}
-	if got := tab("pause", "-c", node.Config, ""); !slices.Equal(got, []string{"api", "default", "jobs"}) {
-		t.Errorf("pause: %v", got)
+	// The node accepts clients before its socket answers.
+	var got []string
+	for deadline := time.Now().Add(30 * time.Second); !slices.Equal(got, []string{"api", "default", "jobs"}); {
+		if got = tab("pause", "-c", node.Config, ""); time.Now().After(deadline) {
+			t.Fatalf("pause: %v", got)
+		}
 	}
 	if got := tab("limit", "-c", node.Config, "api", ""); len(got) != 0 {
 		t.Errorf("a number: %v", got)

@@ -38,6 +38,9 @@ func TestSlowReaders(t *testing.T) {
 			}
 		}
 		for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+			if os.Getenv("SPILLWAY_RACE") != "" {
+				break // the detector's own memory is many times the program's
+			}
 			if grown := memoryOf(t, p) - memory; grown > 64<<20 {
 				t.Fatalf("%d readers that do not read cost %d bytes", readers, grown)
 			}

@@ -14,8 +14,7 @@ import (
 
 // goroutines is the plain driver: a goroutine waits for each socket by the
 // runtime's own means, and the loop handles what it brings. It asks nothing of
-// the kernel that Go does not, costs two to three times the CPU of the others,
-// and is what they are compared with.
+// the kernel that Go does not, and is what the others are compared with.
 type goroutines struct {
 	sink    sink
 	porters []*porter // by endpoint.slot
@@ -47,12 +46,13 @@ type porter struct {
 
 // tiding is what a goroutine brings.
 type tiding struct {
-	from  *porter
-	wrote bool   // the writer's: n and err
-	piece []byte // the reader's, from pieces
-	fd    int    // accepted, when the endpoint is a listener
-	n     int
-	err   error
+	from   *porter
+	wrote  bool   // the writer's: n and err
+	rested bool   // a listener's pause is over
+	piece  []byte // the reader's, from pieces
+	fd     int    // accepted, when the endpoint is a listener
+	n      int
+	err    error
 }
 
 // pieces are the buffers of readers; one is taken when there is something to read.
@@ -241,6 +241,8 @@ func (d *goroutines) rest(wait int64) {
 func (d *goroutines) heard(t *tiding) {
 	p := t.from
 	switch {
+	case t.rested:
+		d.ask(p)
 	case t.wrote:
 		d.wrote(p, t.n, t.err)
 	case p.ep != nil && p.ep.role == roleListener:
@@ -267,7 +269,7 @@ func (d *goroutines) accepted(p *porter, t *tiding) {
 	default:
 		d.sink.hungUp(p.ep, t.err)
 		// Files have run out: those that end make room.
-		time.AfterFunc(acceptPause, func() { d.tell(tiding{from: p, fd: -1, err: unix.EAGAIN, wrote: true}) })
+		time.AfterFunc(acceptPause, func() { d.tell(tiding{from: p, rested: true}) })
 		return
 	}
 	if p.ep != nil {
@@ -386,10 +388,6 @@ func (d *goroutines) write(p *porter) {
 }
 
 func (d *goroutines) wrote(p *porter, n int, err error) {
-	if p.ep != nil && p.ep.role == roleListener {
-		d.ask(p) // its pause is over
-		return
-	}
 	p.writing = nil
 	ep := p.ep
 	if ep == nil {

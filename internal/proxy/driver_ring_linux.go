@@ -460,15 +460,12 @@ func (d *ring) end(i uint32, err error) {
 // sent takes the answer to a send.
 func (d *ring) sent(i uint32, c uring.CQE) {
 	s := &d.slots[i]
-	done := s.sending
-	s.sending = nil
-	ep := s.ep
-	if s.outgrown != nil {
-		done, s.outgrown = s.outgrown, nil
-		d.spare(done)
-	} else if ep == nil {
-		d.spare(done[:0])
+	ep, read := s.ep, s.outgrown // what the kernel has read
+	if read == nil && ep == nil {
+		read = s.sending
 	}
+	s.sending, s.outgrown = nil, nil
+	d.spare(read)
 	if ep == nil {
 		return
 	}

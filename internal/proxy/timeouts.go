@@ -48,7 +48,9 @@ func (c *client) deadline(l *loop) int64 {
 	}
 	by(c.queryAt, c.lim.query)
 	if c.srv != nil {
-		by(c.srv.cancelAt, int64(l.proxy.policy.Load().Timeouts.CancelWait))
+		if c.srv.cancelAt != 0 {
+			by(c.srv.cancelAt, int64(l.proxy.policy.Load().Timeouts.CancelWait))
+		}
 		by(c.txnAt, c.lim.transaction)
 		if c.idleInTransaction() {
 			by(c.idleAt, c.lim.idleTransaction)

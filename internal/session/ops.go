@@ -52,22 +52,32 @@ type ops struct {
 	list []op
 	head int
 	open bool // what was sent last is not ended by a Sync: its transaction is still going
+	ends int  // units in list: Parse asks, and a pipeline may be long
 }
 
 func (o *ops) empty() bool { return o.head == len(o.list) }
 func (o *ops) first() *op  { return &o.list[o.head] }
 
 // behind tells that a whole unit is still to be answered.
-func (o *ops) behind() bool {
+func (o *ops) behind() bool { return o.ends > 0 }
+
+// count makes ends right after list was changed as a whole.
+func (o *ops) count() {
+	o.ends = 0
 	for i := o.head; i < len(o.list); i++ {
-		if k := o.list[i].kind; k == opQuery || k == opSync {
-			return true
+		if o.list[i].ends() {
+			o.ends++
 		}
 	}
-	return false
 }
 
+// ends tells that p is the last of its unit.
+func (p *op) ends() bool { return p.kind == opQuery || p.kind == opSync }
+
 func (o *ops) pop() {
+	if o.list[o.head].ends() {
+		o.ends--
+	}
 	o.list[o.head] = op{}
 	o.head++
 	if o.head == len(o.list) {
@@ -79,6 +89,7 @@ func (o *ops) push(p op) {
 	switch p.kind {
 	case opQuery, opSync:
 		o.open = false
+		o.ends++
 	case opCopyEnd:
 	default:
 		o.open = true

@@ -463,6 +463,7 @@ func (s *Server) copyStarts() {
 	}
 	clear(s.ops.list[kept:])
 	s.ops.list = s.ops.list[:kept]
+	s.ops.count()
 }
 
 func (s *Server) parameter(body []byte) {

@@ -220,6 +220,7 @@ func (s *Server) heal(p *op, fx *Effects) bool {
 	fx.ToServer = wire.AppendParse(fx.ToServer, st.name, st.Text, stringBytes(st.types))
 	fx.ToServer = append(fx.ToServer, s.unit[p.off:]...)
 	s.ops.list = append(s.ops.list, again...)
+	s.ops.count()
 	s.ops.open = false // it ends with its Sync
 	s.unit = s.unit[:0]
 	return true

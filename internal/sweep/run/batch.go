@@ -72,7 +72,7 @@ func (r *runner) next(ctx context.Context) (*batch, error) {
 // nextLeg is the cursor at the beginning of the next leg.
 func (r *runner) nextLeg() Cursor {
 	c := r.sweep.Cursor
-	return Cursor{Leg: c.Leg + 1, Demoted: c.Demoted, Again: c.Again, Rounds: c.Rounds}
+	return Cursor{Leg: c.Leg + 1, Demoted: c.Demoted, Again: c.Again}
 }
 
 // extent is how a table lies on the disk now.

@@ -149,26 +149,30 @@ func (r *runner) rejoin(ctx context.Context) error {
 	return obey(s.Want)
 }
 
-// againRounds is how often the places with locked rows are visited.
+// againRounds is how often each place with locked rows is visited again; before
+// the second round the runner rests for a second, and twice as long before each
+// one after it.
 const againRounds = 5
 
 // again is the next batch among the places where rows were locked; nil when
-// there is none left, or they stay locked.
+// there is none left, or they stay locked. Places wait in a queue: the first was
+// visited no more often than any other.
 func (r *runner) again(ctx context.Context) (*batch, error) {
 	c := &r.sweep.Cursor
-	if len(c.Again) == 0 || c.Rounds >= againRounds*len(c.Again) {
+	if len(c.Again) == 0 || c.Again[0].Tries >= againRounds {
 		return nil, nil
 	}
-	if c.Rounds > 0 {
-		if err := r.rest(ctx, time.Second); err != nil {
+	span := c.Again[0]
+	if span.Tries > r.round {
+		if err := r.rest(ctx, time.Second<<(span.Tries-1)); err != nil {
 			return nil, err
 		}
+		r.round = span.Tries
 	}
-	span := c.Again[0]
+	span.Tries++
 	leg := &r.sweep.Job.Legs[span.Leg]
 	b := &batch{leg: leg, span: span, after: *c, looked: int64(r.pace.Size())}
 	b.after.Again = append([]Range(nil), c.Again[1:]...)
-	b.after.Rounds++
 	if span.To > 0 {
 		// A rewrite since: the rows are anywhere, and the next sweep's.
 		filenode, pages, _, err := r.extent(ctx, leg)

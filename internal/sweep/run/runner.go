@@ -49,6 +49,7 @@ type runner struct {
 	meter   meter
 	tried   int  // failures of the same batch in a row
 	skip    bool // this batch leaves locked rows out
+	round   int  // through the places with locked rows that is under way
 	level   brake.Level
 	started time.Time
 	saved   time.Time // when the row was last written

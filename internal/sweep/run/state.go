@@ -73,7 +73,6 @@ type Cursor struct {
 	Pass     int      `json:"pass"`
 	Demoted  []int    `json:"demoted,omitempty"` // legs that could not be dropped and go row by row
 	Again    []Range  `json:"again,omitempty"`   // where rows were locked
-	Rounds   int      `json:"rounds,omitempty"`  // through Again
 }
 
 // Range is a part of one leg: pages [From, To), or keys (After, Upto].
@@ -82,7 +81,8 @@ type Range struct {
 	From  int64    `json:"from,omitempty"`
 	To    int64    `json:"to,omitempty"`
 	After []string `json:"after,omitempty"`
-	Upto  []string `json:"upto,omitempty"` // empty = to the end
+	Upto  []string `json:"upto,omitempty"`  // empty = to the end
+	Tries int      `json:"tries,omitempty"` // visits because rows were locked, the first not counted
 }
 
 // Sweep is one row of spillway.sweep.

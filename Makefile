@@ -10,7 +10,7 @@ FUZZTIME ?= 10m
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: run build test check race fuzz bench bench-sweep drill clean help
+.PHONY: run build test check race fuzz bench bench-sweep bench-trouble drill clean help
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ clean: ## remove what was built (not the data of `make run`: that is .run/)
 
 bench-sweep: ## spillway sweep against a big DELETE, the report's script and DELETE … LIMIT (ARGS=-full: 50 million rows)
 	$(GO) run ./bench/sweep $(ARGS)
+
+bench-trouble: ## the proxy while its log's disk is full, another PostgreSQL is away, its alarms' endpoint hangs (ARGS="-minutes 10 -rounds 8 -write"); needs root
+	$(GO) run ./bench/trouble $(ARGS)
 
 drill: build ## every drill at full scale, bare and behind Spillway (about 3 minutes each); pages go to .run/drills
 	@./scripts/drill.sh $(BIN)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"spillway/bench/latency"
 	"spillway/internal/pgtest"
 )
 
@@ -75,7 +76,7 @@ func (r *rig) pgbench(ctx context.Context, p *contender, b benchRun) (Sample, er
 		return s, fmt.Errorf("read pgbench's summary: %w: %.500s", err, complaints)
 	}
 	w.apply(&s)
-	return s, s.readLatencies(logs, w.first.at.UnixMicro())
+	return s, s.readLatencies(logs, w.first.at)
 }
 
 // window is the part of a turn between the first progress line and the last.
@@ -144,37 +145,14 @@ func readSummary(out string) (Sample, error) {
 	return s, err
 }
 
-// readLatencies reads pgbench's transaction logs: client, number, latency in
-// µs, script, and the epoch second and microsecond of the end. Transactions
-// that ended before the window (µs since the epoch) are left out.
-func (s *Sample) readLatencies(dir string, from int64) error {
-	files, err := filepath.Glob(filepath.Join(dir, "t.*"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("find transaction logs: none (%w)", err)
+// readLatencies reads pgbench's transaction logs. Transactions that ended before
+// the window are left out.
+func (s *Sample) readLatencies(dir string, from time.Time) error {
+	all, err := latency.Read(dir, "t.")
+	if err != nil {
+		return err
 	}
-	var all []float64
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("read transaction log: %w", err)
-		}
-		for line := range strings.Lines(string(text)) {
-			w := strings.Fields(line)
-			if len(w) < 6 {
-				continue // the last line may be cut
-			}
-			latency, err1 := strconv.ParseFloat(w[2], 64)
-			sec, err2 := strconv.ParseInt(w[4], 10, 64)
-			usec, err3 := strconv.ParseInt(w[5], 10, 64)
-			if err := errors.Join(err1, err2, err3); err != nil {
-				return fmt.Errorf("parse transaction log: %w", err)
-			}
-			if sec*1e6+usec >= from {
-				all = append(all, latency/1e3)
-			}
-		}
-	}
-	s.latencies(all)
+	s.latencies(latency.Between(all, from, time.Time{}))
 	return nil
 }
 
@@ -189,10 +167,5 @@ func (s *Sample) latencies(all []float64) {
 		sum += v
 	}
 	s.AvgMS = sum / float64(len(all))
-	s.P50MS, s.P99MS = quantile(all, 0.50), quantile(all, 0.99)
-}
-
-// quantile of sorted values, by the nearest rank.
-func quantile(sorted []float64, q float64) float64 {
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	s.P50MS, s.P99MS = latency.At(all, 0.50), latency.At(all, 0.99)
 }

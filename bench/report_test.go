@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func sample(v float64) Sample { return Sample{TPS: v, P99MS: v, PoolerUS: v} }
@@ -55,7 +56,7 @@ func TestLatenciesLeaveOutWarmUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s Sample
-	if err := s.readLatencies(dir, 101e6); err != nil {
+	if err := s.readLatencies(dir, time.Unix(101, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if s.AvgMS != 2 || s.P50MS != 3 || s.P99MS != 3 {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"spillway/bench/latency"
 	"spillway/internal/pgtest"
 )
 
@@ -115,7 +114,7 @@ type turn struct{ from, to time.Time }
 // row prints one method's line. turns begins and ends with one that bounds the
 // time that is looked at.
 func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, turns []turn) {
-	var with, without latencies
+	var with, without []float64
 	var busy time.Duration
 	var each []string
 	for i := 1; i < len(turns)-1; i++ {
@@ -125,7 +124,7 @@ func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, 
 		}
 		with, without = append(with, during...), append(without, after...)
 		busy += turns[i].to.Sub(turns[i].from)
-		each = append(each, fmt.Sprintf("%+.0f", 100*(during.at(0.99)/append(before, after...).at(0.99)-1)))
+		each = append(each, fmt.Sprintf("%+.0f", 100*(p99(during)/p99(append(before, after...))-1)))
 	}
 	rate := float64(rows) / busy.Seconds()
 	if m.name == "sweep" {
@@ -135,8 +134,10 @@ func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, 
 	if rate > 0 {
 		times = fmt.Sprintf("%.2g ×", *sweep/rate)
 	}
-	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\n", m.about, rate, without.at(0.5), with.at(0.5),
-		without.at(0.99), with.at(0.99), 100*(with.at(0.99)/without.at(0.99)-1), strings.Join(each, " "), times)
+	slices.Sort(with)
+	slices.Sort(without)
+	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\n", m.about, rate, latency.At(without, 0.5), latency.At(with, 0.5),
+		latency.At(without, 0.99), latency.At(with, 0.99), 100*(latency.At(with, 0.99)/latency.At(without, 0.99)-1), strings.Join(each, " "), times)
 }
 
 // byNode lets the running node sweep, which sees its own clients, in turns.
@@ -261,72 +262,20 @@ func (f *foreground) stop() {
 	_ = os.RemoveAll(f.folder)
 }
 
-// sample is one transaction: when it ended, and how long it took from when it
-// was due.
-type sample struct {
-	at time.Time
-	ms float64
-}
-
-type samples []sample
-
-// latencies sorts as numbers do.
-type latencies []float64
-
 func (f *foreground) read() (samples, error) {
 	f.ended = true
 	_ = f.cmd.Process.Signal(os.Interrupt) // ends it with its log written
 	_ = f.cmd.Wait()
-	files, err := filepath.Glob(filepath.Join(f.folder, "log*"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("pgbench left no log: %w: %s", err, &f.out)
-	}
-	var all samples
-	for _, name := range files {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		scan := bufio.NewScanner(file)
-		for scan.Scan() {
-			if s, ok := parse(scan.Text()); ok {
-				all = append(all, s)
-			}
-		}
-		file.Close()
-		if err := scan.Err(); err != nil {
-			return nil, err
-		}
+	all, err := latency.Read(f.folder, "log")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, &f.out)
 	}
 	return all, nil
 }
 
-// parse reads: client, number, µs, script, epoch, µs of it, schedule lag.
-func parse(line string) (sample, bool) {
-	fields := strings.Fields(line)
-	if len(fields) < 6 {
-		return sample{}, false
-	}
-	took, err1 := strconv.ParseFloat(fields[2], 64)
-	seconds, err2 := strconv.ParseInt(fields[4], 10, 64)
-	micros, err3 := strconv.ParseInt(fields[5], 10, 64)
-	return sample{time.Unix(seconds, micros*1000), took / 1000}, errors.Join(err1, err2, err3) == nil
-}
+type samples []latency.Transaction
 
-func (s samples) between(from, to time.Time) latencies {
-	var l latencies
-	for _, one := range s {
-		if !one.at.Before(from) && one.at.Before(to) {
-			l = append(l, one.ms)
-		}
-	}
-	return l
-}
+func (s samples) between(from, to time.Time) []float64 { return latency.Between(s, from, to) }
 
-func (l latencies) at(q float64) float64 {
-	if len(l) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(l))
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
-}
+// p99 of values in any order.
+func p99(ms []float64) float64 { return latency.At(slices.Sorted(slices.Values(ms)), 0.99) }

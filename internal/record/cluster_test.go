@@ -98,3 +98,48 @@ func TestClusterGoesAway(t *testing.T) {
 		t.Errorf("incidents are %+v", list)
 	}
 }
+
+// TestOneTroubleOneIncident: two nodes see the same trouble at the same moment,
+// again and again. The log decides who opens the incident; the other's finding
+// joins it, and it is over when it is over at both.
+func TestOneTroubleOneIncident(t *testing.T) {
+	url := natsServer(t, t.TempDir(), server.RANDOM_PORT).ClientURL()
+	a, _ := run(t, memberOf(url, "a"))
+	b, _ := run(t, memberOf(url, "b"))
+	eventually(t, "both open the log", func() bool { return a.State().Open && b.State().Open })
+	both := func(f incident.Finding) {
+		var telling sync.WaitGroup
+		for _, r := range []*Record{a, b} {
+			telling.Go(func() { r.Told(f) })
+		}
+		telling.Wait()
+	}
+	for n := 1; n <= 4; n++ {
+		f := leak(incident.Page)
+		f.Upstream = fmt.Sprint("server-", n) // unlike those before
+		f.Key = "leak/" + f.Upstream
+		both(f)
+		for _, r := range []*Record{a, b} {
+			eventually(t, fmt.Sprintf("round %d: one incident that waits for both", n), func() bool {
+				l := r.List()
+				return r.State().Waiting == 0 && len(l) == n && l[0].Holding == 2
+			})
+		}
+		f.Cleared = true
+		both(f)
+		for _, r := range []*Record{a, b} {
+			eventually(t, fmt.Sprintf("round %d: it is restored", n), func() bool {
+				l := r.List()
+				return r.State().Waiting == 0 && len(l) == n && l[0].Status == incident.IsRestored
+			})
+		}
+	}
+	if v, err := a.Verify(t.Context(), ""); err != nil || !v.Valid() {
+		t.Errorf("chain: %+v %v", v, err)
+	}
+	for n, i := range a.List() {
+		if other := b.List()[n]; other.ID != i.ID {
+			t.Errorf("incident %d is %s at one node and %s at the other", n, i.ID, other.ID)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,7 @@ type writer struct {
 	place event.Place
 	took  time.Duration // to open the log
 	wrote bool          // in this session
+	anew  bool          // what waits has been decided anew, and may be other events
 	known uint64        // the stream's sequence up to which everything is known to the book
 }
 
@@ -108,8 +110,18 @@ func (w *writer) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ids, err := w.idsSince(ctx)
+	if err != nil {
+		return err
+	}
+	return w.relearn(ctx, end, ids)
+}
+
+// relearn is load of a log that ends there, and has the events of these ids since
+// it was known last.
+func (w *writer) relearn(ctx context.Context, end event.Place, ids map[string]bool) error {
 	book := incident.NewBook(incident.Rules{})
-	err = w.log.Read(ctx, store.Which{Incidents: true}, func(m store.Stored) error {
+	err := w.log.Read(ctx, store.Which{Incidents: true}, func(m store.Stored) error {
 		// What cannot be read is left to verify to complain about.
 		if e, err := event.Decode(m.Bytes); err == nil {
 			book.Apply(e)
@@ -119,14 +131,10 @@ func (w *writer) load(ctx context.Context) error {
 	if err = w.damaged(err); err != nil {
 		return err
 	}
-	ids, err := w.idsSince(ctx)
-	if err != nil {
-		return err
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.place, w.known = end, w.log.Last()
-	book.SetRules(w.rules.Incidents)
+	book.Succeed(w.book)
 	w.book = book
 	for _, e := range w.backlog {
 		w.resettle(e, ids)
@@ -196,7 +204,7 @@ func (w *writer) serve(ctx context.Context) error {
 			err = w.trim(ctx)
 		case <-poll.C:
 			if w.config.Store.URL != "" {
-				err = w.catchUp(ctx, nil)
+				_, err = w.catchUp(ctx)
 			}
 		case <-w.ending:
 			return w.flush(ctx)
@@ -237,18 +245,23 @@ func (w *writer) write1(ctx context.Context, kind string, body any) error {
 // flush writes what waits.
 func (w *writer) flush(ctx context.Context) error {
 	for e := w.head(); e != nil; e = w.head() {
-		for e.written < len(e.events) {
+		for w.anew = false; !w.anew && e.written < len(e.events); {
 			if err := w.append(ctx, e.events[e.written]); err != nil {
 				return err
 			}
-			e.written++
+			if !w.anew {
+				e.written++
+			}
 		}
-		w.pop(e)
+		if !w.anew {
+			w.pop(e)
+		}
 	}
 	return nil
 }
 
-// append writes one event, behind what others wrote meanwhile.
+// append writes one event, behind what others wrote meanwhile. Where they moved
+// incidents and so does what waits, that is decided anew and nothing is written.
 func (w *writer) append(ctx context.Context, e event.Event) error {
 	for range mostConflicts {
 		place, err := w.log.Append(ctx, e, w.place)
@@ -263,45 +276,62 @@ func (w *writer) append(ctx context.Context, e event.Event) error {
 		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
-		there := false
-		if err := w.catchUp(ctx, func(id string) { there = there || id == e.ID }); err != nil {
+		ids, err := w.catchUp(ctx)
+		if err != nil || ids[e.ID] || w.anew {
 			return err
-		}
-		if there {
-			return nil
 		}
 	}
 	return fmt.Errorf("write to the log: others were faster %d times in a row", mostConflicts)
 }
 
-// catchUp takes what others wrote into the book. each gets their ids; may be nil.
-func (w *writer) catchUp(ctx context.Context, each func(id string)) error {
+// catchUp takes what others wrote into the book, and returns the ids of the events.
+func (w *writer) catchUp(ctx context.Context) (ids map[string]bool, err error) {
+	ids = map[string]bool{}
 	var fresh []event.Event
-	err := w.log.Read(ctx, store.Which{New: true}, func(m store.Stored) error {
+	err = w.log.Read(ctx, store.Which{New: true}, func(m store.Stored) error {
 		e, err := event.Decode(m.Bytes)
 		if err != nil {
 			return nil // verify complains
 		}
 		w.place = event.Place{N: e.N, Hash: event.Hash(m.Bytes)}
-		if each != nil {
-			each(e.ID)
-		}
+		ids[e.ID] = true
 		fresh = append(fresh, e)
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.known = w.log.Last()
+	if !w.learn(fresh) {
+		return ids, nil
+	}
+	w.anew = true
+	end, err := w.log.End(ctx)
+	if err == nil {
+		err = w.relearn(ctx, end, ids)
+	}
+	return ids, err
+}
+
+// learn takes what others wrote into the book. contested says that they moved
+// incidents, and so does what waits here: it was decided without knowing that,
+// and two nodes may have opened an incident for one trouble.
+func (w *writer) learn(fresh []event.Event) (contested bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, e := range fresh {
-		if !strings.HasPrefix(e.ID, w.prefix()) {
-			w.book.Apply(e)
+	for n := range fresh {
+		if e := &fresh[n]; !strings.HasPrefix(e.ID, w.prefix()) {
+			w.book.Apply(*e)
+			contested = contested || moves(e)
 		}
 	}
-	return nil
+	return contested && slices.ContainsFunc(w.backlog, func(e *entry) bool {
+		return e.written == 0 && slices.ContainsFunc(e.events, func(one event.Event) bool { return moves(&one) })
+	})
 }
+
+// moves reports whether an event changes what is decided about incidents.
+func moves(e *event.Event) bool { return e.Incident != "" && e.Kind != incident.Measured }
 
 // trim takes away what retention says.
 func (w *writer) trim(ctx context.Context) error {

@@ -23,6 +23,7 @@ func (i *Incident) remember(e event.Event) {
 // apply folds one event of this incident.
 func (i *Incident) apply(e event.Event) {
 	i.remember(e)
+	i.hear(e)
 	switch e.Kind {
 	case Found:
 		var b FoundBody
@@ -182,9 +183,10 @@ func (i *Incident) join(name, role string, at time.Time) {
 	i.People = append(i.People, Person{name, role, at})
 }
 
-// found puts a finding among the members.
+// found puts a finding among the members. What two nodes of a region see by the
+// same key are two members: it is gone when both say so.
 func (i *Incident) found(f Finding, e event.Event) {
-	m := i.member(f.Key)
+	m := i.member(f.Key, e.Node)
 	if m == nil {
 		if len(i.Findings) >= mostMembers {
 			return
@@ -206,13 +208,32 @@ func (i *Incident) found(f Finding, e event.Event) {
 	}
 }
 
-func (i *Incident) member(key string) *Member {
+// member is a finding as this node told it, nil when it has not.
+func (i *Incident) member(key, node string) *Member {
 	for n := range i.Findings {
-		if i.Findings[n].Key == key {
+		if i.Findings[n].Key == key && i.Findings[n].Node == node {
 			return &i.Findings[n]
 		}
 	}
 	return nil
+}
+
+// has reports whether any node has told a finding of this key.
+func (i *Incident) has(key string) bool {
+	return slices.ContainsFunc(i.Findings, func(m Member) bool { return m.Key == key })
+}
+
+// hear takes note of the node that an event comes from.
+func (i *Incident) hear(e event.Event) {
+	if e.Node == "" || len(i.heard) >= mostMembers {
+		return
+	}
+	if i.heard == nil {
+		i.heard = map[string]time.Time{}
+	}
+	if e.At.After(i.heard[e.Node]) {
+		i.heard[e.Node] = e.At
+	}
 }
 
 // Holding counts the findings that the incident waits for.

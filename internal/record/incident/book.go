@@ -45,6 +45,9 @@ func NewBook(rules Rules) *Book {
 // SetRules changes what holds from now on.
 func (b *Book) SetRules(r Rules) { b.rules = r }
 
+// Succeed takes over what a book knows that is not in the log.
+func (b *Book) Succeed(before *Book) { b.rules, b.ratio = before.rules, before.ratio }
+
 // SetRatio tells the part of transactions that went wrong in the last minute.
 func (b *Book) SetRatio(r float64) { b.ratio = r }
 
@@ -141,6 +144,7 @@ func (b *Book) open(e event.Event) {
 		delete(b.told, body.Finding.Key)
 	}
 	i.remember(e)
+	i.hear(e)
 	b.incidents[i.ID] = i
 	at, _ := slices.BinarySearchFunc(b.order, i.OpenedAt, func(id string, at time.Time) int {
 		if !b.incidents[id].OpenedAt.After(at) {

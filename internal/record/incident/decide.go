@@ -41,16 +41,19 @@ func (b *Book) Found(f Finding, a Asker) []event.Event {
 // having is the incident, not resolved, that has this finding.
 func (b *Book) having(key string) *Incident {
 	for _, i := range b.Live() {
-		if i.member(key) != nil {
+		if i.has(key) {
 			return i
 		}
 	}
 	return nil
 }
 
-// again is a finding that an incident has already.
+// again is a finding that an incident has already, of this node or another.
 func (b *Book) again(i *Incident, f Finding, a Asker) []event.Event {
-	m := i.member(f.Key)
+	m := i.member(f.Key, a.Node)
+	if m == nil {
+		return b.too(i, f, a)
+	}
 	same := m.Level == f.Level && m.Cleared == f.Cleared && m.Workload == f.Workload
 	if same && (f.Cleared || m.Summary == f.Summary || f.At.Sub(m.At) < b.rules.Retell) {
 		return nil
@@ -65,18 +68,34 @@ func (b *Book) again(i *Incident, f Finding, a Asker) []event.Event {
 	return drafts
 }
 
+// too is a finding that another node has told and this one sees too.
+func (b *Book) too(i *Incident, f Finding, a Asker) []event.Event {
+	switch {
+	case f.Cleared:
+		return nil
+	case b.rules.opens(&f):
+		return b.join(i, paged(f), a, "it came back: ")
+	}
+	return []event.Event{a.draft(Found, i.ID, FoundBody{f})}
+}
+
+// join puts a finding into an incident, and opens it again when it was restored.
+func (b *Book) join(i *Incident, f Finding, a Asker, why string) []event.Event {
+	drafts := []event.Event{a.draft(Found, i.ID, FoundBody{f})}
+	if i.Status == IsRestored {
+		drafts = append(drafts, a.draft(Reopened, i.ID, ReasonBody{Reason: why + f.Summary}))
+	}
+	return drafts
+}
+
 // fresh is a finding that opens an incident, or joins a related one.
 func (b *Book) fresh(f Finding, a Asker) []event.Event {
 	f = paged(f)
 	if i := b.near(&f, a.At); i != nil {
-		drafts := []event.Event{a.draft(Found, i.ID, FoundBody{f})}
-		if i.Status == IsRestored {
-			drafts = append(drafts, a.draft(Reopened, i.ID, ReasonBody{Reason: "related trouble: " + f.Summary}))
-		}
-		return drafts
+		return b.join(i, f, a, "related trouble: ")
 	}
 	for _, i := range b.All() {
-		if i.Status == IsResolved && a.At.Sub(i.At(AtResolved)) < b.rules.Reopen && i.member(f.Key) != nil {
+		if i.Status == IsResolved && a.At.Sub(i.At(AtResolved)) < b.rules.Reopen && i.has(f.Key) {
 			return []event.Event{
 				a.draft(Found, i.ID, FoundBody{f}),
 				a.draft(Reopened, i.ID, ReasonBody{Reason: "it came back: " + f.Summary}),

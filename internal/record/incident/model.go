@@ -99,7 +99,8 @@ type Incident struct {
 	Timeline []event.Event `json:"-"`
 	Left     int           `json:"timeline_left_out,omitempty"` // events beyond the bound
 
-	wasOpen   time.Time // when it was last opened or reopened
+	heard     map[string]time.Time // when each node last wrote an event of it
+	wasOpen   time.Time            // when it was last opened or reopened
 	escalated bool
 	stable    bool
 }

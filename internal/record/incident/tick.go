@@ -44,7 +44,8 @@ func (b *Book) tickOpen(i *Incident, a Asker) []event.Event {
 	return drafts
 }
 
-// lost clears what this node told before it was started and has not told again.
+// lost clears what this node told before it was started and has not told again,
+// and what a node told that has not been heard of for as long.
 func (b *Book) lost(i *Incident, a Asker, since Since) []event.Event {
 	if a.At.Sub(since.Started) < since.Patient {
 		return nil
@@ -53,13 +54,21 @@ func (b *Book) lost(i *Incident, a Asker, since Since) []event.Event {
 	holding := i.Holding()
 	for n := range i.Findings {
 		m := &i.Findings[n]
-		if m.Cleared || m.Node != a.Node || !m.lastTold.Before(since.Started) {
+		if m.Cleared {
 			continue
 		}
-		f := m.Finding
+		f, by := m.Finding, a
+		switch heard := i.heard[m.Node]; {
+		case m.Node != a.Node && a.At.Sub(heard) >= since.Patient:
+			f.Summary = fmt.Sprintf("node %s has not been heard of since %s: %s", m.Node, heard.UTC().Format(time.TimeOnly), f.Summary)
+			by.Node = m.Node // in whose place it is said
+		case m.Node == a.Node && m.lastTold.Before(since.Started):
+			f.Summary = "not seen since the restart at " + since.Started.UTC().Format(time.TimeOnly) + ": " + f.Summary
+		default:
+			continue
+		}
 		f.Cleared, f.At = true, a.At
-		f.Summary = "not seen since the restart at " + since.Started.UTC().Format(time.TimeOnly) + ": " + f.Summary
-		drafts = append(drafts, a.draft(Found, i.ID, FoundBody{f}))
+		drafts = append(drafts, by.draft(Found, i.ID, FoundBody{f}))
 		if m.Paged {
 			holding--
 		}

@@ -108,7 +108,8 @@ func TestKilled(t *testing.T) {
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(time.Minute)
+	t.Cleanup(func() { _, _ = victim.Process.Kill(), victim.Wait() }) // no harm when it is dead
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		if _, err := os.Stat(ready); err == nil {
 			break

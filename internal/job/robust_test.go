@@ -37,32 +37,49 @@ func TestBrokenConnection(t *testing.T) {
 }
 
 // TestServerAwayBriefly: a holder outlives a restart of PostgreSQL, and so does
-// one that waits.
+// one that waits. A restart that takes a slow machine longer than a lease is
+// trusted says nothing.
 func TestServerAwayBriefly(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	order := place(t, s)
+	for n := range 5 {
+		one, two, away := restartUnder(t, s, order, fmt.Sprint("brief", n))
+		if one.How == Done && one.Note == "" && two.How == Done && two.Note == "" {
+			return
+		}
+		if away < trust-2*renewal {
+			t.Fatalf("PostgreSQL was away for %v; the first: %+v, the second: %+v", away, one, two)
+		}
+		t.Logf("void: PostgreSQL was away for %v", away)
+	}
+	t.Error("no restart of PostgreSQL was brief")
+}
+
+// restartUnder restarts PostgreSQL under a job that runs and one that waits for
+// it, and says how both ended and how long the restart took.
+func restartUnder(t *testing.T, s *pgtest.Server, order func(name, script string) Order, name string) (first, second Outcome, away time.Duration) {
+	t.Helper()
 	dir := t.TempDir()
 	up, gate := filepath.Join(dir, "up"), filepath.Join(dir, "gate")
-	first := order("brief", fmt.Sprintf(": >%s; while [ ! -e %s ]; do sleep 0.05; done", up, gate))
-	one := begin(t, t.Context(), first)
+	runs := order(name, fmt.Sprintf(": >%s; while [ ! -e %s ]; do sleep 0.05; done", up, gate))
+	one := begin(t, t.Context(), runs)
 	eventually(t, "the first runs", there(up))
-	second := order("brief", "true")
-	second.Overlap = Queue
-	two := begin(t, t.Context(), second)
-	room := &Room{Server: first.Server}
-	eventually(t, "the second waits", func() bool { return waiting(t, room, "brief") == 1 })
+	waits := order(name, "true")
+	waits.Overlap = Queue
+	two := begin(t, t.Context(), waits)
+	room := &Room{Server: runs.Server}
+	eventually(t, "the second waits", func() bool { return waiting(t, room, name) == 1 })
+	began := time.Now()
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the second waits again", func() bool { return waiting(t, room, "brief") == 1 })
+	eventually(t, "the second waits again, or the first is over", func() bool {
+		return waiting(t, room, name) == 1 || len(one) == 1
+	})
+	away = time.Since(began)
 	write(t, gate)
-	if out := <-one; out.How != Done || out.Note != "" {
-		t.Errorf("the first: %+v", out)
-	}
-	if out := <-two; out.How != Done || out.Note != "" {
-		t.Errorf("the second: %+v", out)
-	}
+	return <-one, <-two, away
 }
 
 // TestClockOfTheServer: leases are by the server's clock. When it jumps ahead
@@ -185,7 +202,6 @@ func TestLockedTables(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Start(t, pgtest.Options{})
 	o := place(t, s)("locked", "true")
-	o.Patience = time.Second
 	if _, err := Run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +209,9 @@ func TestLockedTables(t *testing.T) {
 	if _, err := lock.Exec(t.Context(), "BEGIN; LOCK TABLE spillway.job_lease"); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := Run(t.Context(), o); err == nil || out.How != "" || !strings.Contains(err.Error(), "did not answer within") {
+	hasty := o
+	hasty.Patience = time.Second
+	if out, err := Run(t.Context(), hasty); err == nil || out.How != "" || !strings.Contains(err.Error(), "did not answer within") {
 		t.Errorf("got %+v, %v", out, err)
 	}
 	if _, err := lock.Exec(t.Context(), "ROLLBACK"); err != nil {
@@ -202,9 +220,9 @@ func TestLockedTables(t *testing.T) {
 	if out, err := Run(t.Context(), o); err != nil || out.How != Done {
 		t.Errorf("afterwards: %+v, %v", out, err)
 	}
-	if n := s.Value(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'spillway job %'"); n != "0" {
-		t.Errorf("%s connections are left", n)
-	}
+	eventually(t, "no connection is left", func() bool {
+		return s.Value(t, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'spillway job %'") == "0"
+	})
 }
 
 // TestRights: what a role lacks is said together with what to grant.
@@ -234,7 +252,7 @@ func TestRights(t *testing.T) {
 	}
 	// The child logs in as another role, which runner may not see.
 	o := as("runner", "hidden", psql(s, "SELECT pg_sleep(1000)"))
-	o.Deadline = 500 * time.Millisecond
+	o.Deadline = 10 * time.Second
 	var said []string
 	o.Tell = func(text string) { said = append(said, text) }
 	if out, err := Run(t.Context(), o); err != nil || out.How != Deadline || !strings.Contains(strings.Join(said, "; "), "GRANT pg_read_all_stats") {

@@ -21,7 +21,7 @@ workloads:
 	through := "psql -X -q '" + p.URL(pgtest.Login{User: "postgres"}) + "' -c 'SELECT pg_sleep(1000)'"
 	// The workload's limit is 1: of two statements one waits for a slot.
 	o := place(t, s)("cleanup", through+" & "+through+" & wait")
-	o.Deadline = 2 * time.Second
+	o.Deadline = 10 * time.Second
 	done := begin(t, t.Context(), o)
 	eventually(t, "one statement runs", func() bool { return running(t, s, "cleanup") == "1" })
 	if out := <-done; out.How != Deadline {

@@ -99,7 +99,7 @@ func TestIdle(t *testing.T) {
 	// As if a node had begun it and died.
 	s.Exec(t, "UPDATE spillway.sweep SET holder = 'node elsewhere', beat = now() - interval '1 min'")
 	looks("a node's sweep without a runner", 5*time.Second, true)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if s.Value(t, "SELECT phase FROM spillway.sweep WHERE id = "+fmt.Sprint(id)) == string(run.Done) {
 			break
 		}

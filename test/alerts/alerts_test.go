@@ -129,8 +129,10 @@ notify:
 	return &node{pgtest.Spillway(t, yaml, pgtest.SpillwayOptions{Admin: admin}), admin}
 }
 
-func webhook(name string, p *pager) string {
-	return fmt.Sprintf(`%s: {type: webhook, url: "%s/services/T0/B0/verysecret", foreign: true, timeout: 500ms}`, name, p.URL)
+// webhook is a channel to the pager. An endpoint that answers gets a timeout that
+// no slow machine makes it miss.
+func webhook(name string, p *pager, timeout string) string {
+	return fmt.Sprintf(`%s: {type: webhook, url: "%s/services/T0/B0/verysecret", foreign: true, timeout: %s}`, name, p.URL, timeout)
 }
 
 // post sends a body to a source and returns the status.
@@ -174,10 +176,10 @@ func (n *node) get(t *testing.T, path string) string {
 	return string(text)
 }
 
-// until polls for at most 30 s.
+// until polls for at most two minutes.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)
@@ -208,7 +210,7 @@ func inOrder(t *testing.T, came []string, keys ...string) {
 func TestThroughEveryFailure(t *testing.T) {
 	good, bad := newPager(t), newPager(t)
 	bad.set(bad.hang)
-	n := run(t, t.TempDir(), webhook("good", good), webhook("bad", bad))
+	n := run(t, t.TempDir(), webhook("good", good, "30s"), webhook("bad", bad, "500ms"))
 	var keys []string
 	for i, behave := range []func(http.ResponseWriter, *http.Request) bool{bad.hang, reset, answer(500), answer(429), answer(503)} {
 		bad.set(behave)
@@ -244,7 +246,7 @@ func TestThroughEveryFailure(t *testing.T) {
 func TestKill9(t *testing.T) {
 	data, p := t.TempDir(), newPager(t)
 	p.set(answer(503))
-	first := run(t, data, webhook("chat", p))
+	first := run(t, data, webhook("chat", p, "30s"))
 	for i := range 20 {
 		first.alarm(t, fmt.Sprint("k", i), "firing")
 	}
@@ -257,21 +259,22 @@ func TestKill9(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.set(nil)
-	run(t, data, webhook("chat", p))
-	until(t, "all 21", func() bool { return len(p.got()) >= 21 })
-	inOrder(t, p.got(), "foreign/hook/k3")
+	run(t, data, webhook("chat", p, "30s"))
+	all := []string{"foreign/hook/k3 resolved"}
 	for i := range 20 {
-		if !slices.Contains(p.got(), fmt.Sprintf("foreign/hook/k%d firing", i)) {
-			t.Errorf("k%d was not told", i)
-		}
+		all = append(all, fmt.Sprintf("foreign/hook/k%d firing", i))
 	}
+	until(t, "all 21", func() bool {
+		return !slices.ContainsFunc(all, func(one string) bool { return !slices.Contains(p.got(), one) })
+	})
+	inOrder(t, p.got(), "foreign/hook/k3")
 }
 
 // TestStrangersAndHugeBodies: refused with the right status, logged, and
 // nothing is told.
 func TestStrangersAndHugeBodies(t *testing.T) {
 	p := newPager(t)
-	n := run(t, t.TempDir(), webhook("chat", p))
+	n := run(t, t.TempDir(), webhook("chat", p, "30s"))
 	good := `{"key":"k","status":"firing","summary":"s"}`
 	ten := strings.Repeat("x", 10<<20)
 	for name, test := range map[string]struct {
@@ -325,7 +328,7 @@ func (n *node) status(t *testing.T, source, bearer string, body io.Reader) int {
 	}
 	r.Header.Set("Authorization", "Bearer "+bearer)
 	r.Header.Set("Expect", "100-continue")
-	transport := &http.Transport{ExpectContinueTimeout: 5 * time.Second}
+	transport := &http.Transport{ExpectContinueTimeout: time.Minute}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
@@ -343,7 +346,7 @@ func (n *node) raw(t *testing.T, request string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"spillway/internal/pgtest"
+	"spillway/test/raw"
 )
 
 // bystander works all the while and must not notice anything.
@@ -36,7 +37,7 @@ func watch(t *testing.T, p *pgtest.Pooler) *bystander {
 	b.done.Go(func() {
 		defer conn.Close(context.Background())
 		for ctx.Err() == nil {
-			limited, end := context.WithTimeout(context.Background(), 20*time.Second)
+			limited, end := context.WithTimeout(context.Background(), raw.Limit)
 			var n int
 			err := conn.QueryRow(limited, "SELECT $1::int + 1", b.served.Load()%1000).Scan(&n)
 			end()
@@ -81,7 +82,7 @@ func stand(p *pgtest.Pooler) (footing, error) {
 		return f, err
 	}
 	f.files = len(files)
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: raw.Limit, Transport: &http.Transport{DisableKeepAlives: true}}
 	text, err := get(&client, "http://"+p.Admin+"/metrics")
 	if err != nil {
 		return f, err
@@ -100,7 +101,7 @@ func stand(p *pgtest.Pooler) (footing, error) {
 func settle(t *testing.T, p *pgtest.Pooler, before footing) {
 	t.Helper()
 	const slack = 3 // a scrape or a console of our own that is still closing
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(raw.Limit)
 	for {
 		now, err := stand(p)
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 // their last words stay unread.
 func TestSlowReaders(t *testing.T) {
 	eachDriver(t, func(t *testing.T, k pgtest.Kind) {
-		p := begin(t, k, pgtest.PoolerConfig{Users: map[string]string{"postgres": ""}, Set: map[string]any{"timeouts.query": "2s", "timeouts.cancel_wait": "3s"}})
+		p := begin(t, k, pgtest.PoolerConfig{Users: map[string]string{"postgres": ""}, Set: map[string]any{"timeouts.query": "10s", "timeouts.cancel_wait": "3s"}})
 		b := watch(t, p)
 		before, err := stand(p)
 		if err != nil {

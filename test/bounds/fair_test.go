@@ -9,9 +9,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// nap is long beside what a slow client takes from one statement to the next: it
+// is Spillway that says who has a server, not the machine.
 func nap(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, "SELECT pg_sleep(0.02)")
+	_, err := c.Exec(ctx, "SELECT pg_sleep(0.1)")
 	return err
+}
+
+// keep is work that lasts as long as the test.
+func keep(t *testing.T) func(context.Context, *pgx.Conn) error {
+	return func(_ context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(t.Context(), "SELECT pg_sleep(3600)")
+		return err
+	}
 }
 
 // TestBatchAtTenTimesItsCapacity: critical transactions are never refused and
@@ -20,7 +30,7 @@ func TestBatchAtTenTimesItsCapacity(t *testing.T) {
 	s := server(t)
 	p := serve(t, s, `
 workloads:
-  api:   {match: {user: api}, class: critical, share: 50, lendable: 60%, queue_timeout: 5s}
+  api:   {match: {user: api}, class: critical, share: 50, lendable: 60%, queue_timeout: 60s}
   batch: {match: {user: worker}, class: batch, share: 10, borrow: 1000%}
 `, nil)
 	batch := run(t, p, "worker", "nightly", 300, 0, nap)
@@ -76,10 +86,7 @@ func TestAFullQueueSaysSoAtOnce(t *testing.T) {
 workloads:
   narrow: {match: {user: worker}, share: 1, limit: 2, queue_max: 3}
 `, nil)
-	run(t, p, "worker", "celery-big", 5, 0, func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, "SELECT pg_sleep(10)")
-		return err
-	})
+	run(t, p, "worker", "celery-big", 5, 0, keep(t))
 	eventually(t, "the queue is full", limit, func() bool {
 		now := show(t, p, "narrow")
 		return now["waiting"] == 3 && now["in_use"] == 2

@@ -18,7 +18,7 @@ import (
 )
 
 // limit bounds one step of any client.
-const limit = 30 * time.Second
+const limit = 3 * time.Minute
 
 func long() bool { return os.Getenv("SPILLWAY_BOUNDS") == "long" }
 
@@ -26,7 +26,7 @@ func long() bool { return os.Getenv("SPILLWAY_BOUNDS") == "long" }
 // synchronises data, and all the rest.
 const workloads = `
 workloads:
-  api:       {match: {user: api}, class: critical, share: 50, limit: 70, queue_timeout: 5s}
+  api:       {match: {user: api}, class: critical, share: 50, limit: 70, queue_timeout: 60s}
   data-sync: {match: {application_name: "celery*"}, class: batch, share: 5, limit: 8, queue_max: 20, queue_timeout: 1s, leak_after: 2s, on_leak: reclaim}
   default:   {class: normal, share: 10, limit: 20}
 operators: [oncall]

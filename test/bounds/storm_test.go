@@ -8,6 +8,7 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,12 +18,15 @@ import (
 	"spillway/internal/pgtest"
 )
 
+// impatient are the workloads with clients that come again rather than wait.
+var impatient = strings.ReplaceAll(workloads, "queue_timeout: 60s", "queue_timeout: 5s")
+
 // TestReconnectStorm: after a restart all clients come back at once; the
 // server sees its logins paced, and all are served. While it is away it is
 // hardly knocked at.
 func TestReconnectStorm(t *testing.T) {
 	s := server(t)
-	p := serve(t, s, workloads, map[string]any{"timeouts.queue": "30s"})
+	p := serve(t, s, impatient, map[string]any{"timeouts.queue": "30s"})
 	clients := 1000
 	if long() {
 		clients = 5000
@@ -59,11 +63,7 @@ func TestReconnectStorm(t *testing.T) {
 	if len(failed) > 0 {
 		t.Errorf("not served: %v", failed)
 	}
-	first := loginsInFirstSecond(s.Log.String())
-	t.Logf("%d server logins in the first second", first)
-	if first > 30 {
-		t.Errorf("%d server logins in the first second, want at most 30", first)
-	}
+	paced(t, s.Log.String())
 }
 
 // knocking counts connections to the server's port for 5 s while clients want
@@ -104,7 +104,7 @@ func login(conn net.Conn) bool {
 
 // insist connects and asks until it is served, as clients with a retry do.
 func insist(p *pgtest.Pooler) error {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(limit)
 	for {
 		ctx, end := context.WithTimeout(context.Background(), limit)
 		conn, err := connect(ctx, p, "api", "web")
@@ -120,30 +120,46 @@ func insist(p *pgtest.Pooler) error {
 	}
 }
 
-var authorized = regexp.MustCompile(`(?m)^(\d+-\d+-\d+ \d+:\d+:\d+\.\d+) \S+ \[\d+\] \S+ LOG:  connection authorized`)
-
-// loginsInFirstSecond counts logins within a second of the first one behind
-// the last start.
-func loginsInFirstSecond(log string) int {
-	starts := regexp.MustCompile(`database system is ready to accept connections`).FindAllStringIndex(log, -1)
-	if len(starts) > 0 {
-		log = log[starts[len(starts)-1][1]:]
+// stamped finds a line of PostgreSQL's log with its time.
+func stamped(log, words string) (at []time.Time) {
+	for _, m := range regexp.MustCompile(`(?m)^(\d+-\d+-\d+ \d+:\d+:\d+\.\d+) \S+ \[\d+\] .*LOG:  `+words).FindAllStringSubmatch(log, -1) {
+		if when, err := time.Parse("2006-01-02 15:04:05.000", m[1]); err == nil {
+			at = append(at, when)
+		}
 	}
-	var first time.Time
-	n := 0
-	for _, m := range authorized.FindAllStringSubmatch(log, -1) {
-		at, err := time.Parse("2006-01-02 15:04:05.000", m[1])
-		if err != nil {
+	return at
+}
+
+// paced checks the logins behind the last start: at no moment more than 30, and
+// 20 for each second since the server was ready. A machine that makes logins
+// wait cannot make them too many.
+func paced(t *testing.T, log string) {
+	t.Helper()
+	starts := stamped(log, "database system is ready to accept connections")
+	if len(starts) == 0 {
+		t.Fatal("PostgreSQL's log tells of no start")
+	}
+	ready, first, n := starts[len(starts)-1], 0, 0
+	var began time.Time
+	for _, at := range stamped(log, "connection authorized") {
+		if at.Before(ready) {
 			continue
 		}
-		if first.IsZero() {
-			first = at
+		if n++; n == 1 {
+			began = at
 		}
-		if at.Sub(first) <= time.Second {
-			n++
+		if at.Sub(began) <= time.Second {
+			first++
+		}
+		if most := 30 + 20*at.Sub(ready).Seconds(); float64(n) > most {
+			t.Errorf("%d server logins %v after the start, want at most %.0f", n, at.Sub(ready), most)
+			break
 		}
 	}
-	return n
+	t.Logf("%d server logins in the first second", first)
+	if n == 0 {
+		t.Error("PostgreSQL's log tells of no login")
+	}
 }
 
 // TestBooksAfterChaos: clients that die anywhere, server processes that are

@@ -19,7 +19,7 @@ import (
 )
 
 // limit bounds one step of any client.
-const limit = 60 * time.Second
+const limit = 3 * time.Minute
 
 const workloads = `
 workloads:
@@ -123,7 +123,7 @@ func command(t *testing.T, p *pgtest.Pooler, args ...string) (stdout, stderr str
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, end := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, end := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer end()
 	cmd := exec.CommandContext(ctx, binary, append([]string{args[0], "--socket", socket(p)}, args[1:]...)...)
 	var out, complaints bytes.Buffer
@@ -185,6 +185,14 @@ func refused(t *testing.T, p *pgtest.Pooler, word string, args ...string) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(stderr, word) {
 		t.Errorf("spillway %s: %v, want exit code 1 and %q\n%s%s", strings.Join(args, " "), err, word, stdout, stderr)
 	}
+}
+
+// held is a statement that runs until it is let go.
+func held(t *testing.T, s *pgtest.Server) (sql string, letGo func()) {
+	t.Helper()
+	lock := connect(t, s.URL(pgtest.Login{Params: map[string]string{"application_name": "lock"}}))
+	must(t, lock, "SELECT pg_advisory_lock(4711)")
+	return "SELECT pg_advisory_xact_lock(4711)", func() { must(t, lock, "SELECT pg_advisory_unlock(4711)") }
 }
 
 // backends counts what the condition selects of pg_stat_activity.

@@ -82,7 +82,7 @@ func transfer(ctx context.Context, c *pgx.Conn) error {
 func hang(t *testing.T, url, sql string) (*pgx.Conn, <-chan error) {
 	t.Helper()
 	c, told := connect(t, url), make(chan error, 1)
-	ctx, end := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, end := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(end)
 	go func() {
 		_, err := c.Exec(ctx, sql)
@@ -105,7 +105,8 @@ func TestKillStuck(t *testing.T) {
 		conns, told = append(conns, c), append(told, ch)
 	}
 	eventually(t, "all hang", limit, func() bool { return backends(t, s, "state = 'active' AND query LIKE '%pg_sleep(600)%'") == "200" })
-	sleeper, slept := hang(t, p.URL(login("other", "report")), "SELECT pg_sleep(4)")
+	wait, letGo := held(t, s)
+	sleeper, slept := hang(t, p.URL(login("other", "report")), wait)
 	eventually(t, "the report runs", limit, func() bool { return backends(t, s, "state = 'active' AND usename = 'other'") == "1" })
 	others := pids(t, s, "usename IN ('api', 'other') OR application_name = 'reporting'")
 
@@ -134,6 +135,7 @@ func TestKillStuck(t *testing.T) {
 	}
 	api.unharmed(t, "api")
 	direct.unharmed(t, "direct connections of the same user")
+	letGo()
 	if err := <-slept; err != nil {
 		t.Errorf("another workload's statement: %s", text(err))
 	}
@@ -190,10 +192,11 @@ func TestKillDirect(t *testing.T) {
 	must(t, idle, "SELECT 1")
 	quiet := connect(t, s.URL(login("worker", "cron"))) // idle outside a transaction
 	must(t, quiet, "SELECT 1")
-	operator, spared := hang(t, s.URL(login("oncall", "cron")), "SELECT pg_sleep(4)")
-	through, inside := hang(t, p.URL(login("worker", "cron")), "SELECT pg_sleep(4)")
+	wait, letGo := held(t, s)
+	operator, spared := hang(t, s.URL(login("oncall", "cron")), wait)
+	through, inside := hang(t, p.URL(login("worker", "cron")), wait)
 	eventually(t, "all run", limit, func() bool {
-		return backends(t, s, "state = 'active' AND (query LIKE 'DO $$%' OR query LIKE '%pg_sleep%')") == "4"
+		return backends(t, s, "state = 'active' AND (query LIKE 'DO $$%' OR query LIKE '%pg_sleep%' OR query LIKE '%xact_lock%')") == "4"
 	})
 
 	preview := order(t, p, "kill", "--direct", "--user", "worker", "--dry-run")
@@ -203,7 +206,7 @@ func TestKillDirect(t *testing.T) {
 	if all := order(t, p, "kill", "--direct", "--application", "cron", "--dry-run"); all.Targets != 3 || all.Guarded != 1 {
 		t.Errorf("the preview hits %d and guards %d", all.Targets, all.Guarded)
 	}
-	a := order(t, p, "kill", "--direct", "--application", "cron", "--grace", "1s", "--reason", "by hand")
+	a := order(t, p, "kill", "--direct", "--application", "cron", "--grace", "10s", "--reason", "by hand")
 	if got := a.outcomes(); !maps.Equal(got, map[string]int{"cancelled": 1, "terminated": 2}) {
 		t.Errorf("outcomes %v, error %q", got, a.Error)
 	}
@@ -213,6 +216,7 @@ func TestKillDirect(t *testing.T) {
 		t.Error("a transaction that was terminated goes on")
 	}
 	must(t, quiet, "SELECT 1")
+	letGo()
 	for who, ch := range map[string]<-chan error{"the operator": spared, "the client of Spillway": inside} {
 		if err := <-ch; err != nil {
 			t.Errorf("%s: %s", who, text(err))
@@ -226,7 +230,8 @@ func TestKillDirect(t *testing.T) {
 func TestKillRefuses(t *testing.T) {
 	s := server(t)
 	p := serve(t, s, workloads)
-	_, told := hang(t, p.URL(login("worker", "job")), "SELECT pg_sleep(3)")
+	wait, letGo := held(t, s)
+	_, told := hang(t, p.URL(login("worker", "job")), wait)
 	eventually(t, "it runs", limit, func() bool { return backends(t, s, "state = 'active' AND usename = 'worker'") == "1" })
 	refused(t, p, "it would hit everybody", "kill")
 	refused(t, p, "is not a glob", "kill", "--workload", "[")
@@ -241,6 +246,7 @@ func TestKillRefuses(t *testing.T) {
 	if _, err := pgtest.Console(p, "KILL QUERIES"); err == nil || !strings.Contains(err.Error(), "it would hit everybody") {
 		t.Errorf("KILL QUERIES: %v", err)
 	}
+	letGo()
 	if err := <-told; err != nil {
 		t.Errorf("the statement: %s", text(err))
 	}

@@ -72,7 +72,8 @@ func send(t *testing.T, r *http.Request) (status int, answer string) {
 func TestWhoMay(t *testing.T) {
 	s := server(t)
 	p := serve(t, s, guarded())
-	c, told := hang(t, p.URL(login("worker", "job")), "SELECT pg_sleep(4)")
+	wait, letGo := held(t, s)
+	c, told := hang(t, p.URL(login("worker", "job")), wait)
 	eventually(t, "it runs", limit, func() bool { return backends(t, s, "state = 'active' AND usename = 'worker'") == "1" })
 	const (
 		kill     = `{"kind":"kill","select":{"workload":"batch"}}`
@@ -113,6 +114,7 @@ func TestWhoMay(t *testing.T) {
 			t.Errorf("%.80s by %q: %d %.200s, want %d and %q", one.body, one.token, status, answer, one.status, one.says)
 		}
 	}
+	letGo()
 	if err := <-told; err != nil {
 		t.Errorf("something was done: %s", text(err))
 	}

@@ -15,13 +15,13 @@ import (
 
 const runbook = workloads + `
 runbook:
-  show:  {command: [printenv, SPILLWAY_REASON], timeout: 10s}
-  words: {command: [printf, "%s|", "$HOME; id", "*", "a b"], dry_run: [echo, would print], timeout: 10s}
-  hang:  {command: [sh, -c, "sleep 600 & echo begun; wait"], timeout: 1s}
-  fails: {command: [ls, /nowhere/at/all], timeout: 10s}
-  flood: {command: [head, -c, "1000000", /dev/zero], timeout: 10s}
-  gone:  {command: [/nowhere/at/all], timeout: 10s}
-  ours:  {command: [printenv], timeout: 10s, role: admin}
+  show:  {command: [printenv, SPILLWAY_REASON], timeout: 2m}
+  words: {command: [printf, "%s|", "$HOME; id", "*", "a b"], dry_run: [echo, would print], timeout: 2m}
+  hang:  {command: [sh, -c, "sleep 60047 & echo begun; wait"], timeout: 5s}
+  fails: {command: [ls, /nowhere/at/all], timeout: 2m}
+  flood: {command: [head, -c, "1000000", /dev/zero], timeout: 2m}
+  gone:  {command: [/nowhere/at/all], timeout: 2m}
+  ours:  {command: [printenv], timeout: 2m, role: admin}
 `
 
 // TestRunbook: no shell, a timeout that ends all that it started, a dry run,
@@ -50,15 +50,13 @@ func TestRunbook(t *testing.T) {
 	}
 	began := time.Now()
 	out, _, err := command(t, p, "run", "hang", "--reason", "to see it end")
-	if err == nil || !strings.Contains(out, "ended after 1s") || !strings.Contains(out, "begun") {
+	if err == nil || !strings.Contains(out, "ended after 5s") || !strings.Contains(out, "begun") {
 		t.Errorf("a command that hangs: %v\n%s", err, out)
 	}
-	if took := time.Since(began); took > 30*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it was ended after %v", took)
 	}
-	if left := sleeping(t); left != "" {
-		t.Errorf("what it had started goes on: %s", left)
-	}
+	eventually(t, "what it had started ends", limit, func() bool { return sleeping(t) == "" })
 	for _, name := range []string{"fails", "gone"} {
 		if out, _, err := command(t, p, "run", name); err == nil || !strings.Contains(out, "error: ") {
 			t.Errorf("%s: %v\n%s", name, err, out)
@@ -78,7 +76,7 @@ func sleeping(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for _, file := range found {
-		if text, err := os.ReadFile(file); err == nil && string(text) == "sleep\x00600\x00" {
+		if text, err := os.ReadFile(file); err == nil && string(text) == "sleep\x0060047\x00" {
 			return file
 		}
 	}

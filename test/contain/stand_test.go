@@ -262,7 +262,7 @@ func TestExpiry(t *testing.T) {
 	s := server(t)
 	p := serve(t, s, workloads)
 	worker := connect(t, p.URL(login("worker", "job")))
-	order(t, p, "pause", "batch", "--for", "1s")
+	order(t, p, "pause", "batch", "--for", "10s")
 	wantError(t, ask(t, worker, "SELECT 1"), "53300")
 	eventually(t, "the pause ends", limit, func() bool { return ask(t, worker, "SELECT 1") == nil })
 	out, _, err := command(t, p, "actions", "-o", "json")

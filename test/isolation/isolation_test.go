@@ -147,14 +147,14 @@ func waitQuiet(t *testing.T, s *pgtest.Server) {
 	const busy = `SELECT pid, usename, state, left(query, 60), (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid AND locktype = 'advisory') AS locks
 		FROM pg_stat_activity a WHERE datname = 'iso' AND pid <> pg_backend_pid()
 		AND (state <> 'idle' OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND locktype = 'advisory'))`
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		rows := s.Exec(t, busy)
 		if len(rows) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("20 s after the last client went, servers are still busy: %v", rows)
+			t.Fatalf("%v after the last client went, servers are still busy: %v", patience, rows)
 		}
 		time.Sleep(50 * time.Millisecond) // another process's state: there is no event to wait for
 	}
@@ -186,7 +186,7 @@ func compareServers(t *testing.T, s *pgtest.Server, p *pgtest.Pooler) {
 		return
 	}
 	// Both move while servers are closed or probed: they must agree at some moment.
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		console, err := consoleServers(p)
 		if err != nil {
@@ -212,7 +212,7 @@ func useEveryServer(t *testing.T, p *pgtest.Pooler) {
 	for _, user := range users {
 		for i := range poolSize {
 			conn := pgtest.Connect(t, p.URL(pgtest.Login{User: user, Database: "iso"}))
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
 				t.Errorf("%s's transaction %d of %d at once: %v", user, i+1, poolSize, err)
 			}

@@ -57,7 +57,7 @@ func (s *site) config() string { return s.pooler.Proxy.Config }
 // metrics are the node's lines about jobs.
 func (s *site) metrics() []string {
 	s.t.Helper()
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get("http://" + s.pooler.Admin + "/metrics")
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *site) metrics() []string {
 func (s *site) wants(line string, there bool) {
 	s.t.Helper()
 	var lines []string
-	for until := time.Now().Add(40 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+	for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 		if lines = s.metrics(); slices.Contains(lines, line) == there {
 			return
 		}

@@ -74,7 +74,7 @@ func codeOf(err error) string {
 
 func waitUnready(t *testing.T, admin string) {
 	t.Helper()
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: clientLimit, Transport: &http.Transport{DisableKeepAlives: true}}
 	deadline := time.Now().Add(clientLimit)
 	for time.Now().Before(deadline) {
 		answer, err := client.Get("http://" + admin + "/readyz")

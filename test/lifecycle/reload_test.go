@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"spillway/internal/pgtest"
 )
@@ -34,7 +33,7 @@ func hup(t *testing.T, p *pgtest.Pooler, yaml, says string) {
 	if err := p.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Log.WaitFrom(mark, 10*time.Second, says); err != nil {
+	if err := p.Log.WaitFrom(mark, clientLimit, says); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Limit bounds each read and write; a suite that hangs should say where.
-const Limit = 30 * time.Second
+const Limit = 2 * time.Minute
 
 // maxMessage bounds what is believed of a length.
 const maxMessage = 1 << 30

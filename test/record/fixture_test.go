@@ -13,7 +13,7 @@ import (
 )
 
 // limit bounds one step of a client or a command.
-const limit = 30 * time.Second
+const limit = 2 * time.Minute
 
 const workloads = `
 region: us-east-1

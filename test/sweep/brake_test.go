@@ -49,14 +49,14 @@ func (r *rig) wait(now func() seen, what string, is func(seen) bool) seen {
 	r.Helper()
 	begun := time.Now()
 	var last seen
-	for time.Since(begun) < 45*time.Second {
+	for time.Since(begun) < 3*time.Minute {
 		if last = now(); is(last) {
 			r.Logf("%s after %s", what, time.Since(begun).Round(time.Millisecond))
 			return last
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	r.Fatalf("%s: not within 45 s: %+v", what, last)
+	r.Fatalf("%s: not within 3 min: %+v", what, last)
 	return last
 }
 

@@ -88,12 +88,12 @@ func (r *rig) list() []sweep {
 func (r *rig) until(what string, is func(sweep) bool) sweep {
 	r.Helper()
 	var last []sweep
-	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if last = r.list(); len(last) > 0 && is(last[0]) {
 			return last[0]
 		}
 	}
-	r.Fatalf("%s: not within 40 s: %+v", what, last)
+	r.Fatalf("%s: not within 3 min: %+v", what, last)
 	return sweep{}
 }
 
@@ -217,7 +217,7 @@ func TestRefusedCommand(t *testing.T) {
 func (r *rig) relaunch() *pgtest.Proxy {
 	r.Helper()
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		var again *pgtest.Proxy
 		again, err = pgtest.LaunchSpillway(r.config(), pgtest.SpillwayOptions{Listen: r.pooler.Addr(), Admin: r.pooler.Admin, Files: map[string]string{"userlist.txt": "\"postgres\" \"\"\n"}})
 		if err == nil {
@@ -281,7 +281,7 @@ func TestInterrupted(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if rows, err := s.Query("SELECT 1 FROM spillway.sweep WHERE deleted > 0"); err == nil && len(rows) == 1 {
 			break
 		}

@@ -30,6 +30,9 @@ type verdict struct {
 	Unknown         []string
 }
 
+// limit bounds one step of a client, and what another process takes for one.
+const limit = 2 * time.Minute
+
 const workloads = `
 region: us-east-1
 auth: {type: trust}
@@ -57,7 +60,7 @@ func serve(t *testing.T, s *pgtest.Server, overlay string) *pgtest.Pooler {
 
 func connect(t *testing.T, p *pgtest.Pooler, user, application string) *pgx.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: user, Params: map[string]string{"application_name": application, "default_query_exec_mode": "simple_protocol"}}))
 	if err != nil {
@@ -69,7 +72,7 @@ func connect(t *testing.T, p *pgtest.Pooler, user, application string) *pgx.Conn
 
 func exec(t *testing.T, c *pgx.Conn, sql string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	if _, err := c.Exec(ctx, sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -78,7 +81,7 @@ func exec(t *testing.T, c *pgx.Conn, sql string) {
 
 func get(t *testing.T, p *pgtest.Pooler, path string) []byte {
 	t.Helper()
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: limit}
 	defer client.CloseIdleConnections()
 	answer, err := client.Get("http://" + p.Admin + path)
 	if err != nil {
@@ -118,7 +121,7 @@ func eventually(t *testing.T, what string, within time.Duration, is func() bool)
 func healthy(t *testing.T, p *pgtest.Pooler) {
 	t.Helper()
 	var last verdict
-	eventually(t, "healthy", 90*time.Second, func() bool {
+	eventually(t, "healthy", limit, func() bool {
 		last = judge(t, p)
 		return last.Healthy
 	})
@@ -152,7 +155,7 @@ func named(t *testing.T, p *pgtest.Pooler, key string, within time.Duration, wor
 			t.Fatalf("want the one finding %s, have %s", key, summaries(v))
 		}
 	}
-	eventually(t, "an incident is open", 20*time.Second, func() bool { return len(incidents(t, p)) > 0 })
+	eventually(t, "an incident is open", limit, func() bool { return len(incidents(t, p)) > 0 })
 	if list := incidents(t, p); len(list) != 1 {
 		t.Errorf("%d incidents: %s", len(list), list)
 	}

@@ -31,7 +31,7 @@ func TestLeak(t *testing.T) {
 		open = append(open, c)
 		time.Sleep(time.Second) // the worker's pace
 	}
-	named(t, p, "leak/main/data-sync/celery-sync", time.Until(began.Add(time.Minute)), "leak: celery-sync (workload data-sync, owner @data)", "select n from item where id = ?")
+	named(t, p, "leak/main/data-sync/celery-sync", limit, "leak: celery-sync (workload data-sync, owner @data)", "select n from item where id = ?")
 	t.Logf("named %v after the first", time.Since(began).Round(time.Second))
 	for _, c := range open {
 		c.Close(context.Background())
@@ -44,11 +44,11 @@ func TestLeak(t *testing.T) {
 func TestReclaimedLeak(t *testing.T) {
 	t.Parallel()
 	s := server(t)
-	p := serve(t, s, "  nightly: {match: {application_name: nightly}, share: 1, leak_after: 1s, on_leak: reclaim}\n")
+	p := serve(t, s, "  nightly: {match: {application_name: nightly}, share: 1, leak_after: 5s, on_leak: reclaim}\n")
 	c := connect(t, p, "worker", "nightly")
 	exec(t, c, "BEGIN")
 	exec(t, c, "UPDATE item SET n = 1 WHERE id = 8")
-	v := named(t, p, "leak/main/nightly/nightly", 10*time.Second, "leak: nightly (workload nightly)", "update item")
+	v := named(t, p, "leak/main/nightly/nightly", limit, "leak: nightly (workload nightly)", "update item")
 	if !strings.Contains(strings.Join(v.Findings[0].Evidence, " "), "reclaim") {
 		t.Errorf("evidence %q", v.Findings[0].Evidence)
 	}
@@ -72,7 +72,7 @@ func TestBlockedTable(t *testing.T) {
 			}
 		})
 	}
-	v := named(t, p, "blocking/main/data-sync/celery-migrate", 10*time.Second,
+	v := named(t, p, "blocking/main/data-sync/celery-migrate", limit,
 		"blocking: celery-migrate (workload data-sync, owner @data)", "idle in transaction", "others wait", "lock table item")
 	if !strings.Contains(strings.Join(v.Findings[0].Evidence, " "), "update item set n = n + ?") {
 		t.Errorf("evidence %q", v.Findings[0].Evidence)
@@ -104,7 +104,7 @@ func TestFailingLogin(t *testing.T) {
 			}
 		}
 	})
-	named(t, p, "login/main/broken", 10*time.Second, "logins of user broken to main fail", "password")
+	named(t, p, "login/main/broken", limit, "logins of user broken to main fail", "password")
 	t.Logf("named within %v", time.Since(began).Round(time.Second))
 	api := connect(t, p, "api", "web")
 	exec(t, api, "SELECT 1")
@@ -119,8 +119,8 @@ func TestFailingLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Exec(t, "SELECT pg_reload_conf()")
-	eventually(t, "the login works again", 40*time.Second, func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	eventually(t, "the login works again", limit, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: "broken", Password: "wrong"}))
 		if err != nil {
@@ -147,7 +147,7 @@ func TestStorm(t *testing.T) {
 			_, _ = c.Exec(ctx, "SELECT pg_sleep(60) FROM item WHERE id = 3")
 		})
 	}
-	named(t, p, "storm/main/"+stormPrint, 10*time.Second, "storm: one statement runs 24 times at once on main", "session-cleanup", "select pg_sleep(?) from item")
+	named(t, p, "storm/main/"+stormPrint, limit, "storm: one statement runs 24 times at once on main", "session-cleanup", "select pg_sleep(?) from item")
 	stop()
 	clients.Wait()
 	healthy(t, p)
@@ -159,7 +159,7 @@ func TestServerGone(t *testing.T) {
 	s, other := server(t), server(t)
 	p := serve(t, s, "  other: {match: {database: elsewhere}, share: 1}\nservers: {second: {url: \"postgres://postgres@127.0.0.1:"+strconv.Itoa(other.Port)+"/postgres\"}}\ndatabases: {elsewhere: {server: second, dbname: postgres}}\n")
 	seen := `spillway_postgres_connections{state="idle",upstream="main"}`
-	eventually(t, "the probes have seen both", 20*time.Second, func() bool {
+	eventually(t, "the probes have seen both", limit, func() bool {
 		m := string(get(t, p, "/metrics"))
 		return strings.Contains(m, seen) && strings.Contains(m, `spillway_postgres_up{upstream="second"} 1`)
 	})
@@ -167,19 +167,19 @@ func TestServerGone(t *testing.T) {
 	if err := s.Stop(pgtest.Fast); err != nil {
 		t.Fatal(err)
 	}
-	took := eventually(t, "the values are withdrawn", 20*time.Second, func() bool {
+	took := eventually(t, "the values are withdrawn", limit, func() bool {
 		m := string(get(t, p, "/metrics"))
 		return !strings.Contains(m, seen) && strings.Contains(m, `spillway_postgres_up{upstream="main"} 0`)
 	})
 	t.Logf("withdrawn after %v", took.Round(time.Millisecond))
 	works(t, p) // somebody wants the server
-	eventually(t, "the verdict says so", 20*time.Second, func() bool {
+	eventually(t, "the verdict says so", limit, func() bool {
 		v := judge(t, p)
 		return len(v.Findings) == 1 && (v.Findings[0].Key == "server/main" || v.Findings[0].Key == "probe/main" || v.Findings[0].Detector == "login")
 	})
 	t.Log(judge(t, p).Sentence)
 	before, _ := load.counts()
-	eventually(t, "the other server's clients are served", 10*time.Second, func() bool {
+	eventually(t, "the other server's clients are served", limit, func() bool {
 		served, _ := load.counts()
 		return served > before+100
 	})
@@ -190,16 +190,16 @@ func TestServerGone(t *testing.T) {
 	if err := s.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the probes are back", 40*time.Second, func() bool {
+	eventually(t, "the probes are back", limit, func() bool {
 		return strings.Contains(string(get(t, p, "/metrics")), `spillway_postgres_up{upstream="main"} 1`)
 	})
-	eventually(t, "a login works", 40*time.Second, func() bool { return works(t, p) })
+	eventually(t, "a login works", limit, func() bool { return works(t, p) })
 	healthy(t, p)
 }
 
 // works tries a statement of a client of its own.
 func works(t *testing.T, p *pgtest.Pooler) bool {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	c, err := pgx.Connect(ctx, p.URL(pgtest.Login{User: "api"}))
 	if err != nil {
@@ -261,7 +261,7 @@ func TestStatusCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	status := func() (string, int) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		command := osexec.CommandContext(ctx, binary, "status", "-c", p.Config)
 		out, _ := command.CombinedOutput()
@@ -278,7 +278,7 @@ func TestStatusCommand(t *testing.T) {
 		defer close(done)
 		_, _ = victim.Exec(context.Background(), "SELECT count(*) FROM item")
 	}()
-	eventually(t, "it is blocked", 15*time.Second, func() bool { return !judge(t, p).Healthy })
+	eventually(t, "it is blocked", limit, func() bool { return strings.Contains(judge(t, p).Sentence, "blocking: psql") })
 	if out, code := status(); code != 1 || !strings.Contains(out, "blocking: psql") || !strings.Contains(out, "What to do:") {
 		t.Errorf("blocked: exit code %d\n%s", code, out)
 	} else {

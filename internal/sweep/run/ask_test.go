@@ -19,7 +19,7 @@ func TestPauseResumeCancel(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	seed(t, s, 60_000, 96)
 	want := survivors(t, s, "NOT "+doomed)
-	c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Rate: 20_000})
+	c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Rate: 6000})
 	conn := pgtest.Connect(t, s.URL(pgtest.Login{}))
 	a := launch(t, c, id)
 	a.until("rows go", func(p Progress) bool { return p.Deleted > 0 })
@@ -50,7 +50,7 @@ func TestPauseResumeCancel(t *testing.T) {
 		t.Errorf("pause of what is done: %v", err)
 	}
 	seed(t, s, 60_000, 96)
-	c, id = begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Rate: 20_000})
+	c, id = begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Rate: 6000})
 	a = launch(t, c, id)
 	a.until("rows go", func(p Progress) bool { return p.Deleted > 0 })
 	if _, err := Ask(t.Context(), conn, id, WantCancel); err != nil {
@@ -185,9 +185,9 @@ func TestHours(t *testing.T) {
 	if a.err != nil || a.got.Phase != Cancelled || a.got.Deleted != 0 {
 		t.Errorf("%+v, %v", a.got, a.err)
 	}
-	c, id = begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Deadline: time.Second, Rate: 5000})
+	c, id = begin(t, s, plan.Order{Table: "sessions", Where: doomed}, Options{Deadline: 5 * time.Second, Rate: 1000})
 	got, err := Run(t.Context(), c, id)
-	if err != nil || got.Phase != Paused || !strings.Contains(got.Reason, "deadline of 1s") || got.Deleted == 0 || got.Deleted > 15_000 {
+	if err != nil || got.Phase != Paused || !strings.Contains(got.Reason, "deadline of 5s") || got.Deleted == 0 || got.Deleted > 15_000 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -49,7 +49,7 @@ func (a *at) now() Progress {
 func (a *at) until(what string, is func(Progress) bool) time.Duration {
 	a.t.Helper()
 	begun := time.Now()
-	for deadline := begun.Add(45 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := begun.Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if is(a.now()) {
 			took := time.Since(begun)
 			a.t.Logf("%s after %s", what, took.Round(time.Millisecond))
@@ -62,7 +62,7 @@ func (a *at) until(what string, is func(Progress) bool) time.Duration {
 		}
 	}
 	p := a.now()
-	a.t.Fatalf("%s: not within 45 s; deleted %d, %.0f rows/s, brake %q", what, p.Deleted, p.Now, p.Brake)
+	a.t.Fatalf("%s: not within 3 min; deleted %d, %.0f rows/s, brake %q", what, p.Deleted, p.Now, p.Brake)
 	return 0
 }
 

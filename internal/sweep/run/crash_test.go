@@ -72,7 +72,7 @@ func (k *killer) round(t *testing.T) (kills int) {
 		args = append(args, "--keep-in", k.keep)
 	}
 	for {
-		finished := k.once(t, args)
+		finished := k.once(t, args, kills)
 		if finished {
 			break
 		}
@@ -93,8 +93,9 @@ func (k *killer) round(t *testing.T) (kills int) {
 }
 
 // once runs the command and kills it, or PostgreSQL under it, at some moment.
-// A command that survives PostgreSQL's death goes on by itself.
-func (k *killer) once(t *testing.T, args []string) (finished bool) {
+// A command that survives PostgreSQL's death goes on by itself. The more kills
+// there were, the later they come: a slow machine gets somewhere too.
+func (k *killer) once(t *testing.T, args []string, kills int) (finished bool) {
 	cmd := exec.Command(k.binary, args...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -109,7 +110,7 @@ func (k *killer) once(t *testing.T, args []string) (finished bool) {
 			t.Fatalf("%v: %v\n%s", args, err, &out)
 		}
 		return true
-	case <-time.After(time.Duration(50+rand.IntN(900)) * time.Millisecond):
+	case <-time.After(time.Duration(50+rand.IntN(900)*(1+kills/5)) * time.Millisecond):
 	}
 	if rand.IntN(2) == 0 {
 		_ = cmd.Process.Kill() // it may have ended this moment
@@ -131,7 +132,7 @@ func (k *killer) once(t *testing.T, args []string) (finished bool) {
 			t.Fatalf("%v: %v\n%s", args, err, &out)
 		}
 		return err == nil
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		_ = cmd.Process.Kill()
 		<-ended
 		t.Fatalf("the command hangs after PostgreSQL's restart:\n%s", &out)

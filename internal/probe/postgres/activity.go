@@ -43,8 +43,9 @@ ORDER BY w.pid IS NULL, a.xact_start LIMIT 400`
 const activityRight = `SELECT current_user::text, pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'usage')`
 
 func (s *Server) lookActivity(ctx context.Context) error {
-	a := &sample.Activity{}
+	var a *sample.Activity
 	err := s.fast.with(ctx, func(c *pgx.Conn) error {
+		a = &sample.Activity{}
 		batch := &pgx.Batch{}
 		batch.Queue(activityRight).QueryRow(func(r pgx.Row) error {
 			var sees bool

@@ -75,7 +75,9 @@ func newLink(login func() (*pgx.ConnConfig, error), d *door) *link {
 }
 
 // with runs do on the connection. After an error the connection is closed: what
-// is left on it is not known.
+// is left on it is not known. A connection that was kept may have ended since it
+// was used last, with a server that restarted long ago: that says nothing about
+// the server now, and do runs once more on a new one, from the beginning.
 func (l *link) with(ctx context.Context, do func(*pgx.Conn) error) error {
 	select {
 	case <-l.turn:
@@ -83,8 +85,16 @@ func (l *link) with(ctx context.Context, do func(*pgx.Conn) error) error {
 		return fmt.Errorf("the probe's connection is busy with another probe: %w", ctx.Err())
 	}
 	defer func() { l.turn <- struct{}{} }()
-	if l.conn != nil && l.conn.IsClosed() {
-		l.conn = nil
+	if l.conn != nil {
+		err := do(l.conn)
+		if err == nil {
+			return nil
+		}
+		ended := l.conn.IsClosed()
+		l.drop()
+		if !ended || ctx.Err() != nil {
+			return err
+		}
 	}
 	if err := l.open(ctx); err != nil {
 		return err
@@ -97,9 +107,6 @@ func (l *link) with(ctx context.Context, do func(*pgx.Conn) error) error {
 }
 
 func (l *link) open(ctx context.Context) error {
-	if l.conn != nil {
-		return nil
-	}
 	if err := l.door.knock(); err != nil {
 		return err
 	}

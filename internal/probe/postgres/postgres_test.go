@@ -222,3 +222,18 @@ func TestServerGone(t *testing.T) {
 	}
 	until(t, p, "activity", func(p *sample.Postgres) bool { return p.Activity != nil })
 }
+
+// TestEndedMeanwhile: a kept connection that the server has ended is no news of
+// the server: the probe asks again on a new one.
+func TestEndedMeanwhile(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{})
+	p := prober(t, s, "postgres")
+	for range 3 {
+		if err := look(t, p, "vitals"); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Value(t, "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = 'spillway probe'"); n != "1" {
+			t.Fatalf("%s connections of the probe ended", n)
+		}
+	}
+}

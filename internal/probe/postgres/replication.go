@@ -33,8 +33,9 @@ type replayMark struct {
 }
 
 func (s *Server) lookReplication(ctx context.Context) error {
-	r := &sample.Replication{}
+	var r *sample.Replication
 	err := s.fast.with(ctx, func(c *pgx.Conn) error {
+		r = &sample.Replication{}
 		batch := &pgx.Batch{}
 		batch.Queue(replicationSelf).QueryRow(func(row pgx.Row) error {
 			var behind *float64

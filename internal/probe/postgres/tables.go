@@ -31,7 +31,9 @@ func (s *Server) lookTables(ctx context.Context) error {
 	all := &sample.Tables{}
 	for i, l := range s.tables {
 		database := s.config.Databases[i]
+		others := len(all.Items)
 		err := l.with(ctx, func(c *pgx.Conn) error {
+			all.Items = all.Items[:others]
 			rows, err := c.Query(ctx, tableRows, s.named(database))
 			if err != nil {
 				return err

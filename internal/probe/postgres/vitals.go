@@ -40,8 +40,9 @@ const (
 )
 
 func (s *Server) lookVitals(ctx context.Context) error {
-	v := &sample.Vitals{Settings: map[string]string{}}
+	var v *sample.Vitals
 	err := s.slow.with(ctx, func(c *pgx.Conn) error {
+		v = &sample.Vitals{Settings: map[string]string{}}
 		var age float64
 		if err := c.QueryRow(ctx, vitalsOne).Scan(&v.Version, &age, &v.Recovery, &v.MaxConnections, &v.Reserved, &v.WALBytes, &v.Autovacuums,
 			&v.AutovacuumMax, &v.WraparoundAge, &v.Deadlocks, &v.TempBytes); err != nil {

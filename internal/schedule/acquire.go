@@ -179,10 +179,11 @@ func (h *Host) Gone(now int64, s *Server, out []Directive) []Directive {
 	if s.state == Closed {
 		return out
 	}
-	if s.state == Idle || s.state == Active {
-		h.unrest.lost(h.now)
-	}
+	lost := s.state == Idle || s.state == Active
 	h.become(s, Closed)
+	if lost {
+		h.unrest.lost(h.now, h.shared.established()+h.reserved.established())
+	}
 	return h.pump(out)
 }
 

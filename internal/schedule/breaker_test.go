@@ -271,48 +271,6 @@ func TestPaceOfLogins(t *testing.T) {
 	eq(t, "paced", st.Paced > 0, true)
 }
 
-// TestAGuaranteeIsNotPaced: a critical workload opens its guaranteed slots four
-// at a time, and at the pace of all after an outage.
-func TestAGuaranteeIsNotPaced(t *testing.T) {
-	begin := func() (*world, *Pool) {
-		w := newWorld(t, HostConfig{Usable: 100, Workloads: []WorkloadConfig{
-			{Name: "api", Class: Critical, Mode: Enforce, Share: 50, Borrow: -1}, {Name: "default", Mode: Enforce, Share: 50}}})
-		p := w.pool(PoolConfig{})
-		return w, p
-	}
-	second := func(w *world, p *Pool) (opened int, most int) {
-		before := w.stat().Opened
-		for range 100 {
-			w.clientOf(p, "api")
-		}
-		for start := w.now; w.now < start+int64(time.Second); w.tick(10 * time.Millisecond) {
-			most = max(most, len(w.opens))
-			for range len(w.opens) { // a login takes a tick
-				w.opened(w.opens[0])
-			}
-		}
-		return int(w.stat().Opened - before), most
-	}
-	w, p := begin()
-	if n, most := second(w, p); n != 50 || most > 4 {
-		t.Errorf("calm: %d logins in the first second, %d at once", n, most)
-	}
-	w, p = begin()
-	var up []*Server
-	for range 3 {
-		c := w.clientOf(p, "api")
-		up = append(up, w.opens[0])
-		w.opened(w.opens[0])
-		_ = c
-	}
-	for _, s := range up {
-		w.gone(s)
-	}
-	if n, most := second(w, p); n > 30 || most > 4 {
-		t.Errorf("after an outage: %d logins in the first second, %d at once", n, most)
-	}
-}
-
 func TestFullJitterStaysInBounds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n := range 200 {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Pace bounds server logins: Parallel at once, PerSecond after a burst of Burst.
+// Pace bounds server logins: Parallel at once, PerSecond after a burst of Burst. On a calm host what PerSecond allows is
+// saved up to one login for every slot; see Host.burst.
 type Pace struct {
 	Parallel  int     // default 4
 	PerSecond float64 // default 20
@@ -167,6 +168,9 @@ func (h *Host) wake(at int64) {
 
 // advance moves the host's clock; loops whose clocks differ by a turn never turn it back.
 func (h *Host) advance(now int64) {
+	if h.now == 0 && now > 0 {
+		h.unrest.until = now + unrestStart
+	}
 	if now > h.now {
 		h.now = now
 	}

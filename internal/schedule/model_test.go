@@ -19,6 +19,7 @@ type model struct {
 	grace   int64
 	paused  map[*Pool]bool
 	retired map[*Server]bool
+	pace    modelPace
 	// loose is the server that was just released or logged in: the one a rival may claim.
 	loose *Server
 }

@@ -209,6 +209,7 @@ func (m *model) seeOpen(d Directive) {
 	if !p.cfg.Operator && shared >= m.h.cfg.Connect.Parallel {
 		m.t.Fatalf("more than %d logins at once", m.h.cfg.Connect.Parallel)
 	}
+	m.seePace(d)
 	m.servers = append(m.servers, &modelServer{s: d.Server, state: Opening, claim: d.Server.lane, since: m.now})
 }
 

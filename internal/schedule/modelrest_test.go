@@ -46,7 +46,7 @@ func (m *model) rest(acted bool) {
 func (m *model) restOpens() {
 	m.t.Helper()
 	h := m.h
-	h.pace.refill(h.now, h.cfg.Connect)
+	h.refill()
 	for _, c := range m.waiters {
 		if !m.uniform() || !h.ready(c.p) || !h.paceAllows(c.p, c.work) || !m.needs(c) {
 			continue

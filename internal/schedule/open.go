@@ -66,11 +66,6 @@ func (h *Host) paceAllows(p *Pool, work *Workload) bool {
 	return h.pace.tokens >= float64(1+h.shared.making)
 }
 
-// calm says that the host had no outage of late.
-func (h *Host) calm() bool {
-	return !h.breaker.open && h.breaker.ramp == 0 && h.now >= h.unrest.until
-}
-
 // raise opens servers for waiters, best lane first, and closes idle ones where their slots are needed.
 func (h *Host) raise(out []Directive) []Directive {
 	if h.shared.exhausted() && (h.operators.waiting == 0 || h.reserved.exhausted()) {
@@ -84,7 +79,7 @@ func (h *Host) raise(out []Directive) []Directive {
 			return out
 		}
 		if !refilled {
-			h.pace.refill(h.now, h.cfg.Connect)
+			h.refill()
 			refilled = true
 		}
 		n := len(out)
@@ -224,7 +219,7 @@ func (h *Host) Opened(now int64, s *Server, out []Directive) []Directive {
 		return out // closed meanwhile; a Close directive said so
 	}
 	if h.breaker.open {
-		h.unrest.until = h.now + unrestLasts
+		h.unrest.begin(h.now)
 	}
 	h.breaker.succeeded(h.cfg.Connect.Parallel)
 	h.squeeze.attempts = 0
@@ -249,6 +244,7 @@ func (h *Host) OpenFailed(now int64, s *Server, class FailClass, out []Directive
 	h.become(s, Closed)
 	switch class {
 	case FailNetwork, FailStarting:
+		h.unrest.begin(h.now)
 		h.breaker.failed(h.now, s.probe, h.rng)
 		h.breaker.class = class
 	case FailFull:

@@ -215,6 +215,9 @@ func (h *Host) Resume(now int64, p *Pool, out []Directive) []Directive {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.advance(now)
+	if p.paused { // the server may have been restarted meanwhile: that is what Pause is for
+		h.unrest.begin(h.now)
+	}
 	p.paused = false
 	return h.pump(out)
 }
@@ -237,6 +240,7 @@ func (h *Host) Reconnect(now int64, p *Pool, out []Directive) []Directive {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.advance(now)
+	h.unrest.begin(h.now)
 	out = h.retire(p, Reconnecting, out)
 	return h.pump(out)
 }

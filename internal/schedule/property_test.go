@@ -97,6 +97,7 @@ func drawPool(rt *rapid.T, name string) PoolConfig {
 func newMachine(rt *rapid.T) *machine {
 	mc := &machine{world: newWorld(rt, drawHost(rt)), rt: rt}
 	mc.m = newModel(rt, mc.h, mc.now)
+	mc.m.pace.born = mc.now
 	mc.fits = rapid.SampledFrom([]int{1, 1, 2}).Draw(rt, "fits")
 	mc.watch = mc.m.see
 	n := rapid.IntRange(0, 3).Draw(rt, "cap")
@@ -207,7 +208,7 @@ func (mc *machine) stepGone(rt *rapid.T) {
 	}
 	x := pick(rt, "server", mc.m.servers)
 	mc.before(nil)
-	mc.m.servers = without(mc.m.servers, x)
+	mc.m.lose(x)
 	mc.gone(x.s)
 	mc.after(true)
 }
@@ -218,6 +219,9 @@ func (mc *machine) stepOpened(rt *rapid.T) {
 	}
 	s := pick(rt, "server", mc.opens)
 	mc.before(s)
+	if mc.h.breaker.open {
+		mc.m.upset()
+	}
 	mc.opened(s)
 	mc.after(true)
 }
@@ -227,9 +231,12 @@ func (mc *machine) stepOpenFailed(rt *rapid.T) {
 		rt.Skip()
 	}
 	s := pick(rt, "server", mc.opens)
-	class := rapid.SampledFrom([]FailClass{FailNetwork, FailAuth, FailFull, FailPool, FailCancelled}).Draw(rt, "class")
+	class := rapid.SampledFrom([]FailClass{FailNetwork, FailStarting, FailAuth, FailFull, FailPool, FailCancelled}).Draw(rt, "class")
 	mc.before(nil)
 	mc.m.servers = without(mc.m.servers, mc.m.find(s))
+	if class == FailNetwork || class == FailStarting {
+		mc.m.upset()
+	}
 	mc.openFailed(s, class)
 	mc.after(true)
 }
@@ -246,7 +253,7 @@ func (mc *machine) stepClosed(rt *rapid.T) {
 }
 
 func (mc *machine) stepTick(rt *rapid.T) {
-	d := rapid.SampledFrom([]int{1, 7, 50, 300, 1500}).Draw(rt, "ms")
+	d := rapid.SampledFrom([]int{1, 7, 50, 300, 1500, 12000}).Draw(rt, "ms")
 	mc.m.advance(mc.now + int64(d)*ms)
 	mc.m.loose = nil
 	mc.tick(time.Duration(d) * time.Millisecond)
@@ -255,6 +262,7 @@ func (mc *machine) stepTick(rt *rapid.T) {
 
 func (mc *machine) stepConfigure(rt *rapid.T) {
 	mc.before(nil)
+	mc.m.pace.logins = nil // another pace may hold from now on
 	cfg := drawHost(rt)
 	mc.m.grace = max(0, int64(cfg.withDefaults().EvictGrace))
 	mc.obey(mc.h.Configure(mc.now, cfg, nil))
@@ -269,9 +277,13 @@ func (mc *machine) stepVerb(rt *rapid.T) {
 		mc.m.paused[p] = true
 		mc.obey(mc.h.Pause(mc.now, p, nil))
 	case "resume":
+		if mc.m.paused[p] {
+			mc.m.upset()
+		}
 		mc.m.paused[p] = false
 		mc.obey(mc.h.Resume(mc.now, p, nil))
 	case "reconnect":
+		mc.m.upset()
 		mc.obey(mc.h.Reconnect(mc.now, p, nil))
 	case "kill":
 		mc.m.paused[p] = true

@@ -108,7 +108,7 @@ func (h *Host) rival(s *Server, l *lane) *lane {
 	if len(h.queues) == 1 || h.now-s.opened < h.grace() {
 		return nil
 	}
-	h.pace.refill(h.now, h.cfg.Connect)
+	h.refill()
 	var best *lane
 	for _, p := range h.queues {
 		if p == s.Pool || !h.ready(p) {

@@ -13,6 +13,8 @@ type HostStat struct {
 	Waiting    int
 	Opened     uint64 // logins started
 	Paced      uint64 // times a login waited for the pace
+	Calm       bool   // no outage of late: every slot may be filled as fast as logins go
+	Logins     int    // logins that may begin now, one after the other, before the rate holds them
 	Breaker    BreakerStat
 	Pools      []PoolStat
 	Workloads  []WorkloadStat
@@ -72,10 +74,11 @@ func (h *Host) Snapshot(now int64) HostStat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.advance(now)
+	h.refill()
 	st := HostStat{
 		Configured: h.cfg.Usable, Usable: h.shared.size, Total: h.shared.total, Active: h.shared.active,
 		Operator: h.reserved.size, OperatorUp: h.reserved.total, Waiting: h.waiting,
-		Opened: h.pace.opened, Paced: h.pace.paced, Breaker: h.breakerStat(),
+		Opened: h.pace.opened, Paced: h.pace.paced, Calm: h.calm(), Logins: int(h.pace.tokens), Breaker: h.breakerStat(),
 		Pools: make([]PoolStat, 0, len(h.pools)), Workloads: make([]WorkloadStat, 0, len(h.workloads)),
 	}
 	for _, p := range h.pools {

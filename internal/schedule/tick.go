@@ -9,7 +9,7 @@ func (h *Host) Tick(now int64, out []Directive) []Directive {
 	defer h.mu.Unlock()
 	h.advance(now)
 	h.next.Store(math.MaxInt64)
-	h.pace.refill(h.now, h.cfg.Connect)
+	h.refill()
 	if h.squeeze.grow(h.now, h.cfg.Usable, h.rng) {
 		h.resize()
 	}

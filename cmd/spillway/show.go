@@ -66,6 +66,7 @@ func views() []view {
 		{"upstreams", "upstreams", "Each PostgreSQL with its budget of slots", nil, []column{
 			{"NAME", "name", text}, {"ADDRESS", "address", text}, {"VERSION", "server_version", text}, {"USED", "used", text}, {"USABLE", "usable", text},
 			{"WAITING", "waiting", text}, {"OLDEST WAIT", "oldest_wait_seconds", seconds}, {"UP", "up", text}, {"BREAKER", "breaker", text}, {"REASON", "breaker_reason", text},
+			{"OPERATOR SLOTS", "operator_slots", text}, {"FILLED", "operator_servers", text}, {"CALM", "calm", text}, {"LOGINS FREE", "logins_free", text},
 		}},
 	}
 }

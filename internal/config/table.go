@@ -132,9 +132,9 @@ func serverKeys() []key {
 		scalar("connect_pace", func(s *Server) *int { return &s.ConnectPace }, "4", "",
 			"Logins to the server under way at once.", atLeast(1)),
 		scalar("connect_rate", func(s *Server) *float64 { return &s.ConnectRate }, "20", "",
-			"Logins to the server a second; 0 is no limit."),
+			"Logins to the server a second; 0 is no limit. While the server is calm, what is not used is saved up, one login for every slot."),
 		scalar("connect_burst", func(s *Server) *int { return &s.ConnectBurst }, "10", "",
-			"Logins above that rate after a pause.", atLeast(1)),
+			"Logins above that rate after a pause, for 30 s after an outage, a restart or RECONNECT and for 5 s after our own start. A calm server: one for every slot.", atLeast(1)),
 		scalar("dns_max_ttl", func(s *Server) *time.Duration { return &s.DNSMaxTTL }, "15s", "dns_max_ttl",
 			"How long a resolved name is used."),
 	}

@@ -27,7 +27,8 @@ var (
 		int4s("max_user_connections", "current_connections", "max_user_client_connections", "current_client_connections"))
 	upstreamColumns = slices.Concat(
 		texts("name", "address", "server_version"), int4s("usable", "used", "waiting"),
-		numerics("oldest_wait"), texts("breaker", "breaker_reason"), numerics("next_probe"))
+		numerics("oldest_wait"), texts("breaker", "breaker_reason"), numerics("next_probe"),
+		int4s("operator_slots", "operator_servers"), texts("calm"), int4s("logins_free"))
 )
 
 // modeName is PgBouncer's name of a pool mode, "" when it is inherited.
@@ -120,7 +121,8 @@ func showUpstreams(ctx context.Context, c *call, a *answer) error {
 	for _, u := range upstreams {
 		a.row(text(u.Name), orNull(u.Address), orNull(u.ServerVersion),
 			number(u.Usable), number(u.Used), number(u.Waiting), seconds(u.OldestWait),
-			text(u.Breaker), orNull(u.BreakerReason), seconds(u.NextProbe))
+			text(u.Breaker), orNull(u.BreakerReason), seconds(u.NextProbe),
+			number(u.OperatorSlots), number(u.OperatorServers), yesNo(u.Calm), number(u.LoginsFree))
 	}
 	return nil
 }

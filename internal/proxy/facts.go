@@ -359,6 +359,7 @@ func (p *Proxy) Upstreams(context.Context) ([]UpstreamStat, error) {
 			st.Lingering, st.Stray = c.lingering, c.stray
 		}
 		st.Logins, st.Paced, st.Trips = h.Opened, h.Paced, h.Breaker.Trips
+		st.Calm, st.LoginsFree = h.Calm, h.Logins
 		st.Mended, st.Fused = up.mended.Load(), up.fused.Load()
 		if h.Breaker.Open {
 			st.Breaker, st.BreakerReason = "open", h.Breaker.Class.String()

@@ -115,6 +115,10 @@ type UpstreamStat struct {
 	// Server logins since start, those that had to wait for the pace, and how
 	// often an outage stopped them.
 	Logins, Paced, Trips uint64
+	// Calm: no outage of late, so that every slot may be filled as fast as logins
+	// go. LoginsFree may begin now, before connect_rate holds them.
+	Calm       bool
+	LoginsFree int
 	// Drift between our books and the server's: connections we hold that it does
 	// not know, backends that run on after we closed them, slots without a server.
 	Missing, Lingering, Stray      int

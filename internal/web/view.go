@@ -136,6 +136,8 @@ type upstream struct {
 	Foreign         int        `json:"foreign,omitempty"`
 	Logins          uint64     `json:"logins"`
 	Paced           uint64     `json:"logins_paced"`
+	Calm            bool       `json:"calm"` // no outage of late
+	LoginsFree      int        `json:"logins_free"`
 	Trips           uint64     `json:"breaker_trips"`
 	Missing         int        `json:"missing"`
 	Lingering       int        `json:"lingering"`
@@ -268,7 +270,7 @@ func upstreamView(u proxy.UpstreamStat) upstream {
 		Usable: u.Usable, Used: u.Used, Waiting: u.Waiting, OldestWait: u.OldestWait.Seconds(),
 		Up: upstreamUp(u), Breaker: u.Breaker, BreakerReason: u.BreakerReason, NextProbe: u.NextProbe.Seconds(),
 		AskedAt: moment(u.AskedAt), MaxConnections: u.MaxConnections, Reserved: u.Reserved, Foreign: u.Foreign, Missing: u.Missing,
-		Logins: u.Logins, Paced: u.Paced, Trips: u.Trips, Lingering: u.Lingering, Stray: u.Stray, Mended: u.Mended, Fused: u.Fused,
+		Logins: u.Logins, Paced: u.Paced, Calm: u.Calm, LoginsFree: u.LoginsFree, Trips: u.Trips, Lingering: u.Lingering, Stray: u.Stray, Mended: u.Mended, Fused: u.Fused,
 		OperatorSlots: u.OperatorSlots, OperatorServers: u.OperatorServers, Sockets: u.Sockets,
 	}
 }

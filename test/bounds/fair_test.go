@@ -25,22 +25,39 @@ func keep(t *testing.T) func(context.Context, *pgx.Conn) error {
 }
 
 // TestBatchAtTenTimesItsCapacity: critical transactions are never refused and
-// have their share back as soon as they ask; what is idle is used.
+// have their share back as soon as they ask; what is idle is lent, whether its
+// servers are open or not.
 func TestBatchAtTenTimesItsCapacity(t *testing.T) {
 	s := server(t)
 	p := serve(t, s, `
 workloads:
   api:   {match: {user: api}, class: critical, share: 50, lendable: 60%, queue_timeout: 60s}
-  batch: {match: {user: worker}, class: batch, share: 10, borrow: 1000%}
+  batch: {match: {user: [worker, one]}, class: batch, share: 10, borrow: 1000%}
 `, nil)
-	batch := run(t, p, "worker", "nightly", 300, 0, nap)
+	calm := func() {
+		eventually(t, "the host is calm, with a login saved up for every slot", limit, func() bool {
+			up := upstream(t, p)
+			return up["calm"] == "yes" && up["logins_free"] == up["usable"]
+		})
+	}
+	calm()
 	api := show(t, p, "api")
 	lendable := api["share"] * 60 / 100
-	took := eventually(t, "what is idle is lent", limit, func() bool {
-		return show(t, p, "batch")["borrowed"] >= lendable*9/10
-	})
-	t.Logf("share of the API %d, of it lendable %d: 90 %% of that in use %v after the first batch client came (server logins are paced at 20/s)", api["share"], lendable, took.Round(time.Millisecond))
-	time.Sleep(time.Second) // all servers are open now
+	lent := func(user, how string) *load {
+		batch := run(t, p, user, "nightly", 300, 0, nap)
+		took := eventually(t, "what is idle is lent", limit, func() bool { return show(t, p, "batch")["borrowed"] >= lendable*9/10 })
+		t.Logf("share of the API %d, of it lendable %d: 90 %% of that in use %v after the first batch client came (%s)", api["share"], lendable, took.Round(time.Millisecond), how)
+		return batch
+	}
+	rest := func(batch *load) {
+		batch.stop()
+		batch.done.Wait()
+		eventually(t, "the batch has stopped", limit, func() bool { return show(t, p, "batch")["in_use"] == 0 })
+	}
+	rest(lent("worker", "cold: no server was open"))
+	rest(lent("worker", "warm: servers of its own pool"))
+	calm()
+	batch := lent("one", "warm: the slots are filled by idle servers of another pool")
 	web := run(t, p, "api", "web", 100, 0, nap)
 	back := eventually(t, "the API has its share back", limit, func() bool { return show(t, p, "api")["in_use"] >= api["share"]*9/10 })
 	t.Logf("the API's share was back after %v", back.Round(time.Millisecond))

@@ -172,6 +172,16 @@ func show(t *testing.T, p *pgtest.Pooler, workload string) map[string]int {
 	return nil
 }
 
+// upstream is the row of SHOW UPSTREAMS.
+func upstream(t *testing.T, p *pgtest.Pooler) map[string]string {
+	t.Helper()
+	rows, err := pgtest.Console(p, "SHOW UPSTREAMS")
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("SHOW UPSTREAMS: %v, %v", rows, err)
+	}
+	return rows[0]
+}
+
 // eventually polls for what another process does.
 func eventually(t *testing.T, what string, within time.Duration, is func() bool) time.Duration {
 	t.Helper()

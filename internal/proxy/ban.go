@@ -148,6 +148,9 @@ func (b *barrier) admit(c *client) bool {
 
 // uncount gives back what a client counted under caps: what it ran has ended.
 func (c *client) uncount() {
+	if len(c.capped) == 0 {
+		return
+	}
 	for i, t := range c.capped {
 		t.running.Add(-1)
 		c.capped[i] = nil

@@ -23,53 +23,28 @@ const (
 	phaseEnd                  // gone
 )
 
-// client is a service's connection. Only its loop touches it.
+// client is a service's connection. Only its loop touches it. There may be
+// thousands that are idle, so it has what an idle client needs: what many have
+// in common is in place, what only a client at work needs in turn.
 type client struct {
 	endpoint
-	sess     session.Client
-	loop     *loop
-	id       uint64
-	phase    phase
-	entered  bool // counted by gate.enter
-	counted  bool // counted as logging in
-	local    bool // over a unix socket
-	noQuery  bool // the message streaming through is no query text
-	dropped  bool // the message streaming through is dropped
-	pid      int32
-	stream   int // bytes of a passing message still to come
-	pool     *pool
-	srv      *server
-	wait     *schedule.Waiter
-	login    *login
-	console  *consoleLink
-	lim      *limits
-	timer    *timer
-	held     bool             // waits for answers before its next message is looked at
-	leaking  bool             // its server is kept idle for too long
-	operator bool             // in an operator pool
-	own      schedule.Waiter  // what wait points to while there is one loop
-	ruled    *ruling          // the policy work and lim come from; nil = look again
-	looked   session.Settings // application_name was looked at in these
-	exempt   bool             // its server is never taken back
-	work     *Workload        // nil = none is configured
-	slots    *schedule.Workload
-	group    *group       // its service, where leaks are looked for
-	tally    *work        // where its transactions are counted; nil before it has a pool
-	holding  *group       // the one that counts its server
-	poison   *wire.Report // told at the next message instead of an answer
-	skip     bool         // after poison: everything up to Sync
-	capped   []*tally     // what it counts under caps on statements
-
-	user, database, app string
-	addr                netip.AddrPort
-	key                 []byte
-	fit                 uint64
+	sess session.Client
+	*turn
+	*place
+	loop    *loop
+	login   *login
+	console *consoleLink
+	timer   *timer
+	id      uint64
+	key     []byte
+	addr    netip.AddrPort
+	pid     int32
+	phase   phase
+	entered bool // counted by gate.enter
+	counted bool // counted as logging in
+	local   bool // over a unix socket
 
 	connectedAt, requestAt int64
-	waitSince              int64 // in the queue since; 0 = not
-	noticed                bool  // told that it waits
-	leaseAt, txnAt         int64
-	queryAt                int64 // a query runs since; 0 = none
 	idleAt                 int64
 }
 
@@ -89,6 +64,7 @@ func (l *loop) fromClient(c *client, b []byte) {
 // front asks the session about every message in b and forwards what it says.
 // It returns how much of b is dealt with.
 func (l *loop) front(c *client, b []byte) int {
+	l.wake(c)
 	off, run := 0, 0 // b[run:off] is to be forwarded as it stands
 	gather := l.gather[:0]
 	rul := l.proxy.policy.Load()
@@ -204,6 +180,7 @@ func (l *loop) front(c *client, b []byte) int {
 out:
 	if !c.closed {
 		l.toServer(c, gather, b[run:off])
+		l.rest(c)
 	}
 	l.gather = gather[:0]
 	return off
@@ -277,9 +254,10 @@ func (l *loop) acquire(c *client) bool {
 		l.unserved(c, groupCapped)
 		return false
 	}
+	l.wake(c)
 	if c.wait == nil {
 		c.wait = &c.own
-		if len(l.proxy.loops) > 1 { // a grant for an earlier wait may still be on its way
+		if c.spent || len(l.proxy.loops) > 1 { // a grant for an earlier wait may still be on its way
 			c.wait = new(schedule.Waiter)
 		}
 		*c.wait = schedule.Waiter{Data: c, Loop: l.id, Fit: c.fit, Workload: c.slots}
@@ -545,6 +523,7 @@ func (l *loop) dropClient(c *client) {
 	delete(l.clients, c)
 	if c.timer != nil {
 		l.wheel.disarm(c.timer)
+		l.spareTimer(c)
 	}
 	if c.wait != nil {
 		l.leaveQueue(c)
@@ -568,7 +547,8 @@ func (l *loop) leaveQueue(c *client) {
 	w := c.wait
 	c.wait, c.waitSince = nil, 0
 	dirs := l.takeDirs()
-	_, dirs = c.pool.up.host.Leave(l.now, w, dirs)
+	waited, dirs := c.pool.up.host.Leave(l.now, w, dirs)
+	c.spent = c.spent || !waited
 	l.carry(dirs)
 	l.giveDirs(dirs)
 }

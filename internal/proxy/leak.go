@@ -71,12 +71,13 @@ type groups struct {
 // maxGroups bounds the memory that made-up application names can take.
 const maxGroups = 10000
 
-// of returns the group of a client; nil when its workload looks for no leaks.
-func (g *groups) of(c *client) *group {
-	if c.work == nil || c.work.LeakAfter <= 0 {
+// of returns the group of a service's clients; nil when its workload looks for
+// no leaks.
+func (g *groups) of(w *Workload, app string, addr netip.Addr) *group {
+	if w == nil || w.LeakAfter <= 0 {
 		return nil
 	}
-	key := groupKey{c.work.Name, c.app, c.addr.Addr()}
+	key := groupKey{w.Name, app, addr}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	one := g.all[key]

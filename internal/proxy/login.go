@@ -41,7 +41,7 @@ func (l *loop) accepted(ln *endpoint, fd int) {
 	now := l.now
 	addr, local := peerOf(fd)
 	pol := l.proxy.policy.Load()
-	c := &client{loop: l, id: l.proxy.ids.Add(1), addr: addr, local: local, connectedAt: now, login: &login{}}
+	c := &client{loop: l, id: l.proxy.ids.Add(1), addr: addr, local: local, connectedAt: now, turn: resting, place: nowhere, login: &login{}}
 	c.endpoint = endpoint{fd: int32(fd), role: roleClient, slot: -1}
 	c.endpoint.client = c
 	why := l.proxy.gate.connect(&pol.Limits, c.limitAddr(), now)
@@ -288,13 +288,12 @@ func (l *loop) startup(c *client, st wire.Startup) {
 		l.send(&c.endpoint, wire.AppendNegotiate(nil, st.Minor, unknown))
 	}
 	lg.startup = st
-	c.user = st.Get("user")
-	if c.user == "" {
+	user := st.Get("user")
+	if user == "" {
 		l.farewell(c, wire.Report{Severity: "FATAL", Code: "28000", Message: "no PostgreSQL user name specified in startup packet"})
 		return
 	}
-	c.database = orString(st.Get("database"), c.user)
-	c.app = cleanName(st.Get("application_name"))
+	c.place = &place{user: user, database: orString(st.Get("database"), user), app: cleanName(st.Get("application_name"))}
 	if c.tls == nil && !c.local && pol.ClientTLS.Mode >= TLSRequire {
 		l.endClient(c, tlsRequired, "")
 		return
@@ -636,7 +635,7 @@ func (l *loop) scramFailed(c *client, err error) {
 func (l *loop) authenticated(c *client) {
 	pol := l.proxy.policy.Load()
 	if pol.Auth.Method == "any" {
-		c.user = orString(forced(pol.database(c.database)), c.user)
+		c.place.user = orString(forced(pol.database(c.database)), c.user)
 	}
 	if c.counted {
 		c.counted = false
@@ -661,7 +660,7 @@ func (l *loop) authenticated(c *client) {
 		l.endClient(c, why, "")
 		return
 	}
-	c.pool = l.proxy.pools.pool(pol, d, c.database, c.user)
+	c.place.pool = l.proxy.pools.pool(pol, d, c.database, c.user)
 	if c.pool == nil {
 		l.proxy.gate.leave(d, c.user)
 		l.endClient(c, noDatabase, c.database)
@@ -705,7 +704,9 @@ func (l *loop) prepare(c *client, pol *ruling, d *Database) {
 	c.sess = *session.NewClient(l.cache, &pol.rules, mode, session.Settings{})
 	if mode == session.Session {
 		params := sessionParams(c, pol)
-		c.fit = l.proxy.pools.fit(params)
+		at := *c.place
+		at.fit = l.proxy.pools.fit(params)
+		c.place = l.places.shared(at)
 		if l.acquire(c) {
 			l.welcome(c)
 		}

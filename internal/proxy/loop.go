@@ -38,6 +38,9 @@ type loop struct {
 	limitsFor *ruling // that limitSets are of
 	limitSets map[limitKey]*limits
 	works     map[workKey]*work
+	places    places
+	turns     []*turn // for clients that become active
+	timers    []*timer
 
 	turned  atomic.Int64
 	stopped bool

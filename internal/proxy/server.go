@@ -361,6 +361,7 @@ func (l *loop) restart(c *client) {
 	if c.lim != nil && c.lim.clientIdle > 0 {
 		l.arm(c)
 	}
+	l.rest(c)
 }
 
 // release gives a clean server back to the schedule.

@@ -15,9 +15,42 @@ func (l *loop) arm(c *client) {
 		return
 	}
 	if c.timer == nil {
-		c.timer = &timer{owner: c}
+		c.timer = l.newTimer(c)
 	}
 	l.wheel.arm(c.timer, at)
+}
+
+// disarm takes the timer of a client that nothing bounds.
+func (l *loop) disarm(c *client) {
+	if c.timer == nil || c.deadline(l) != 0 {
+		return
+	}
+	l.wheel.disarm(c.timer)
+	l.spareTimer(c)
+}
+
+// spareTimers is how many timers a loop keeps for clients to come.
+const spareTimers = 256
+
+func (l *loop) newTimer(c *client) *timer {
+	n := len(l.timers)
+	if n == 0 {
+		return &timer{owner: c}
+	}
+	t := l.timers[n-1]
+	l.timers = l.timers[:n-1]
+	t.owner = c
+	return t
+}
+
+// spareTimer keeps a timer that is off the wheel for another client.
+func (l *loop) spareTimer(c *client) {
+	t := c.timer
+	c.timer = nil
+	if len(l.timers) < spareTimers {
+		t.owner = nil
+		l.timers = append(l.timers, t)
+	}
 }
 
 // deadline is the earliest of what bounds the client now; 0 when nothing does.
@@ -71,36 +104,52 @@ func (c *client) idleInTransaction() bool {
 
 // expire is called when the client's timer comes up.
 func (c *client) expire(now int64) int64 {
+	t := c.timer
+	at := c.over(now)
+	switch {
+	case c.timer != t: // it went meanwhile and may be another client's
+		if c.timer != nil || at != 0 {
+			c.loop.arm(c)
+		}
+		return 0
+	case at == 0 && t.tick == 0:
+		c.loop.spareTimer(c)
+	}
+	return at
+}
+
+// over acts on a deadline that has passed and returns the next.
+func (c *client) over(now int64) int64 {
 	l := c.loop
-	over := func(since, span int64) bool { return since != 0 && span > 0 && now >= since+span }
+	past := func(since, span int64) bool { return since != 0 && span > 0 && now >= since+span }
 	switch {
 	case c.phase == phaseEnd || c.closed:
 		return 0
-	case c.phase < phaseServe && over(c.connectedAt, int64(l.proxy.policy.Load().Timeouts.ClientLogin)):
+	case c.phase < phaseServe && past(c.connectedAt, int64(l.proxy.policy.Load().Timeouts.ClientLogin)):
 		l.endClient(c, clientLoginTimeout, "")
 		return 0
 	case c.lim == nil:
-	case c.waitSince != 0 && over(c.waitSince, c.lim.queue):
+	case c.waitSince != 0 && past(c.waitSince, c.lim.queue):
 		waited := time.Duration(now - c.waitSince).Round(time.Millisecond)
 		l.leaveQueue(c)
 		l.refuseBy(c, queueTimeout, c.lim.queueBy, "pool "+c.pool.key.database+"/"+c.pool.key.user+", waited "+waited.String()+l.blame(c.pool.up))
-	case c.waitSince != 0 && !c.noticed && c.phase == phaseServe && over(c.waitSince, c.lim.notice):
+	case c.waitSince != 0 && !c.noticed && c.phase == phaseServe && past(c.waitSince, c.lim.notice):
 		c.noticed = true
 		l.send(&c.endpoint, wire.AppendReport(nil, wire.NoticeResponse, wire.Report{Severity: "NOTICE", Code: "00000",
 			Message: "No server connection available in postgres backend, client being queued"}))
 	case c.phase != phaseServe:
-	case c.srv != nil && over(c.srv.cancelAt, int64(l.proxy.policy.Load().Timeouts.CancelWait)):
+	case c.srv != nil && past(c.srv.cancelAt, int64(l.proxy.policy.Load().Timeouts.CancelWait)):
 		l.unmoved(c)
 		return 0
-	case over(c.queryAt, c.lim.query) && c.srv != nil:
+	case past(c.queryAt, c.lim.query) && c.srv != nil:
 		l.cancelRunning(c, queryTimeout, c.lim.queryBy)
-	case c.srv != nil && over(c.txnAt, c.lim.transaction) && c.srv.sess.State() != wire.Failed:
+	case c.srv != nil && past(c.txnAt, c.lim.transaction) && c.srv.sess.State() != wire.Failed:
 		l.transactionOver(c, transactionTimeout, c.lim.transactionBy)
-	case c.idleInTransaction() && over(c.idleAt, c.lim.idleTransaction):
+	case c.idleInTransaction() && past(c.idleAt, c.lim.idleTransaction):
 		l.takeBack(c, idleTransactionTimeout, c.lim.idleBy)
-	case c.leakable() && over(c.idleAt, c.lim.leak):
+	case c.leakable() && past(c.idleAt, c.lim.leak):
 		l.leak(c, now)
-	case c.lim.clientIdle > 0 && (c.srv == nil || c.srv.sess.Clean()) && c.waitSince == 0 && over(max(c.idleAt, c.connectedAt), c.lim.clientIdle):
+	case c.lim.clientIdle > 0 && (c.srv == nil || c.srv.sess.Clean()) && c.waitSince == 0 && past(max(c.idleAt, c.connectedAt), c.lim.clientIdle):
 		l.endClient(c, clientIdleTimeout, "")
 		return 0
 	}

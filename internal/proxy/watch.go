@@ -114,12 +114,12 @@ type workKey struct{ upstream, workload string }
 // maxWorks bounds what is kept of workloads that configs have named.
 const maxWorks = 10000
 
-// count returns where the client's transactions are counted.
-func (l *loop) count(c *client) *work {
-	if c.pool == nil {
+// count returns where the transactions of clients at a place are counted.
+func (l *loop) count(at *place) *work {
+	if at.pool == nil {
 		return nil
 	}
-	key := workKey{c.pool.up.name, c.workName()}
+	key := workKey{at.pool.up.name, at.workName()}
 	w := l.works[key]
 	if w == nil {
 		if l.works == nil || len(l.works) >= maxWorks {

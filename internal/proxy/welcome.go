@@ -236,6 +236,7 @@ func (l *loop) welcome(c *client) {
 		l.restart(c)
 		l.release(s)
 	}
+	l.disarm(c)
 	l.arm(c)
 	l.unstop(&c.endpoint, stopWaiting)
 }

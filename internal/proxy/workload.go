@@ -144,13 +144,14 @@ func (r *ruling) workload(c *client, text []byte) *Workload {
 // is asked at login, when the policy has changed, and when the client calls
 // itself something else.
 func (l *loop) classify(c *client, pol *ruling) {
-	c.ruled, c.looked = pol, c.sess.Settings
+	at := *c.place
+	at.ruled, at.looked = pol, c.sess.Settings
 	w := pol.workload(c, nil)
-	if c.operator = pol.operators[c.user]; c.operator {
+	if at.operator = pol.operators[c.user]; at.operator {
 		w = nil // their slots are their own
 	}
-	c.exempt = c.operator || w != nil && !w.LeakExempt.empty() && w.LeakExempt.static(c)
-	l.assign(c, w)
+	at.exempt = at.operator || w != nil && !w.LeakExempt.empty() && w.LeakExempt.static(c)
+	l.assign(c, at, w)
 }
 
 // limitKey is what a client's limits depend on.
@@ -164,33 +165,34 @@ type limitKey struct {
 const maxLimits = 10000
 
 // limitsOf returns the limits of a client in w.
-func (l *loop) limitsOf(c *client, w *Workload) *limits {
-	rul := c.ruled
+func (l *loop) limitsOf(at *place, w *Workload) *limits {
+	rul := at.ruled
 	if l.limitsFor != rul || len(l.limitSets) >= maxLimits {
 		l.limitsFor, l.limitSets = rul, map[limitKey]*limits{}
 	}
-	key := limitKey{rul.database(c.database), c.user, w}
+	key := limitKey{rul.database(at.database), at.user, w}
 	if key.database == nil {
-		return c.lim // the pool is going
+		return at.lim // the pool is going
 	}
 	lim := l.limitSets[key]
 	if lim == nil {
-		lim = rul.limits(key.database, c.user, w)
+		lim = rul.limits(key.database, at.user, w)
 		l.limitSets[key] = lim
 	}
 	return lim
 }
 
-// assign makes w the client's workload.
-func (l *loop) assign(c *client, w *Workload) {
-	if lim := l.limitsOf(c, w); lim != nil {
-		c.lim = lim
+// assign makes w the workload of a client that is at a place but for that.
+func (l *loop) assign(c *client, at place, w *Workload) {
+	if lim := l.limitsOf(&at, w); lim != nil {
+		at.lim = lim
 	}
-	c.work, c.slots = w, nil
-	if w != nil && c.pool != nil {
-		c.slots = c.pool.up.host.Workload(w.Name)
+	at.work, at.slots = w, nil
+	if w != nil && at.pool != nil {
+		at.slots = at.pool.up.host.Workload(w.Name)
 	}
-	c.group, c.tally = l.proxy.groups.of(c), l.count(c)
+	at.group, at.tally = l.proxy.groups.of(w, at.app, c.addr.Addr()), l.count(&at)
+	c.place = l.places.shared(at)
 }
 
 // reclassify follows what may have changed since the client's last lease. A
@@ -199,10 +201,12 @@ func (l *loop) assign(c *client, w *Workload) {
 func (l *loop) reclassify(c *client) {
 	pol := l.proxy.policy.Load()
 	if c.looked != c.sess.Settings && c.sess.Mode != session.Session && c.phase == phaseServe {
-		c.looked = c.sess.Settings
-		if name := l.ownName(c, pol); name != c.app {
-			c.app, c.ruled = name, nil
+		at := *c.place
+		at.looked = c.sess.Settings
+		if name := l.ownName(c, pol); name != at.app {
+			at.app, at.ruled = name, nil
 		}
+		c.place = l.places.shared(at)
 	}
 	if c.ruled != pol || c.work != nil && c.slots == nil {
 		l.classify(c, pol)
@@ -227,7 +231,7 @@ func (l *loop) tag(c *client, text []byte) {
 		return
 	}
 	if w := c.ruled.workload(c, text); w != c.work {
-		l.assign(c, w)
+		l.assign(c, *c.place, w)
 	}
 }
 
@@ -240,9 +244,9 @@ func (l *loop) ofWorkload(c *client) string {
 }
 
 // workName is what the client's workload is called; "" without one.
-func (c *client) workName() string {
-	if c.work == nil {
+func (p *place) workName() string {
+	if p.work == nil {
 		return ""
 	}
-	return c.work.Name
+	return p.work.Name
 }

@@ -106,7 +106,8 @@ func wire(o ServeOptions, setup *Setup, log *journal) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, stopServices(rooms.services), pooler.Close())
 	}
-	services := append(rooms.services, service{"admin address", admin.Start, admin.Stop})
+	spare := newThrift(log.Logger)
+	services := append(rooms.services, service{"admin address", admin.Start, admin.Stop}, service{"thrift", spare.Start, spare.Stop})
 	if o.Pidfile != "" {
 		services = append(services, service{"pidfile",
 			func() error { return writePidfile(o.Pidfile) },

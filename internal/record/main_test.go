@@ -13,6 +13,13 @@ func TestMain(m *testing.M) {
 		writeUntilKilled(dir)
 		return
 	}
+	if text := os.Getenv(natsMember); text != "" {
+		if err := serveMember(text); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	if dir := os.Getenv(fullFolder); dir != "" {
 		if err := fillDisk(dir); err != nil {
 			fmt.Println(err)

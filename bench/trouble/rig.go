@@ -91,6 +91,7 @@ func (r *rig) startServers() error {
 // config is what the node has besides the usual.
 const config = `
 region: bench
+watch: {clear_after: 5s}
 data_dir: %s
 servers: {second: {url: %q}}
 databases: {elsewhere: {server: second, dbname: postgres}}

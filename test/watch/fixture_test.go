@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	osexec "os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -36,14 +37,17 @@ const limit = 2 * time.Minute
 const workloads = `
 region: us-east-1
 auth: {type: trust}
-watch: {clear_after: 5s}
+watch: {clear_after: 3s}
+record: {revenue_per_minute: 195.65, slow: 200ms, sev1: 50%, sev2: 5%}
+smoke_checks:
+  nothing: {url: "tcp://127.0.0.1:1"}
 workloads:
   api:       {match: {user: api}, class: critical, share: 20}
   data-sync: {match: {application_name: "celery*"}, class: batch, share: 5, owner: "@data"}
   default:   {class: normal, share: 10}
 `
 
-func server(t *testing.T) *pgtest.Server {
+func guarded(t *testing.T) *pgtest.Server {
 	t.Helper()
 	s := pgtest.Start(t, pgtest.Options{Settings: map[string]string{"max_connections": "85"}, HBA: []string{
 		"local all broken scram-sha-256", "host all broken all scram-sha-256", "host all all all trust", "local all all trust"}})
@@ -52,10 +56,15 @@ func server(t *testing.T) *pgtest.Server {
 	return s
 }
 
+// serve starts a node; overlay goes on from the section workloads.
 func serve(t *testing.T, s *pgtest.Server, overlay string) *pgtest.Pooler {
 	t.Helper()
+	return pgtest.Serve(t, pgtest.SpillwayKind("", "transaction"), config(s, overlay))
+}
+
+func config(s *pgtest.Server, overlay string) pgtest.PoolerConfig {
 	users := map[string]string{"postgres": "", "api": "", "worker": "", "broken": "wrong"}
-	return pgtest.Serve(t, pgtest.SpillwayKind("", "transaction"), pgtest.PoolerConfig{Server: s, PoolSize: 60, MaxClients: 500, Users: users, Overlay: []byte(workloads + overlay)})
+	return pgtest.PoolerConfig{Server: s, PoolSize: 60, MaxClients: 500, Users: users, Overlay: []byte(workloads + overlay)}
 }
 
 func connect(t *testing.T, p *pgtest.Pooler, user, application string) *pgx.Conn {
@@ -155,10 +164,7 @@ func named(t *testing.T, p *pgtest.Pooler, key string, within time.Duration, wor
 			t.Fatalf("want the one finding %s, have %s", key, summaries(v))
 		}
 	}
-	eventually(t, "an incident is open", limit, func() bool { return len(incidents(t, p)) > 0 })
-	if list := incidents(t, p); len(list) != 1 {
-		t.Errorf("%d incidents: %s", len(list), list)
-	}
+	one(t, p, "open")
 	if f := v.Findings[0]; len(f.Evidence) == 0 || f.Runbook == "" || v.Healthy {
 		t.Errorf("not complete: %+v", v)
 	}
@@ -177,12 +183,64 @@ func summaries(v verdict) string {
 // between runs.
 const stormPrint = "2fe6f8b108e90155"
 
-// incidents are those the record has opened.
-func incidents(t *testing.T, p *pgtest.Pooler) []json.RawMessage {
+// incident is one in the API's list.
+type incident struct {
+	ID, Title, Status string
+	Findings          int
+}
+
+// incidents are all that the record has.
+func incidents(t *testing.T, p *pgtest.Pooler) []incident {
 	t.Helper()
-	var answer struct{ Items []json.RawMessage }
+	var answer struct{ Items []incident }
 	if err := json.Unmarshal(get(t, p, "/api/v1/incidents"), &answer); err != nil {
 		t.Fatal(err)
 	}
 	return answer.Items
+}
+
+// one waits until there is one incident with that status; more are a failure.
+func one(t *testing.T, p *pgtest.Pooler, status string) incident {
+	t.Helper()
+	var list []incident
+	eventually(t, "one incident is "+status, limit, func() bool {
+		if list = incidents(t, p); len(list) > 1 {
+			t.Fatalf("more than one incident: %+v", list)
+		}
+		return len(list) == 1 && list[0].Status == status
+	})
+	return list[0]
+}
+
+// closed waits until nothing is found and the incident is over.
+func closed(t *testing.T, p *pgtest.Pooler, about string) {
+	t.Helper()
+	healthy(t, p)
+	if i := one(t, p, "restored"); !strings.Contains(i.Title, about) {
+		t.Errorf("the incident that closed is %+v", i)
+	}
+}
+
+// command runs spillway with these words and the node's config.
+func command(t *testing.T, p *pgtest.Pooler, words ...string) (out string, code int) {
+	t.Helper()
+	binary, err := pgtest.SpillwayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	run := osexec.CommandContext(ctx, binary, append(words, "-c", p.Config)...)
+	text, _ := run.CombinedOutput() // the code says how it ended
+	return string(text), run.ProcessState.ExitCode()
+}
+
+// must is a command that succeeds.
+func must(t *testing.T, p *pgtest.Pooler, words ...string) string {
+	t.Helper()
+	out, code := command(t, p, words...)
+	if code != 0 {
+		t.Fatalf("%v: exit code %d\n%s", words, code, out)
+	}
+	return out
 }

@@ -171,7 +171,7 @@ func (v *Verdict) sentence() string {
 	for i := range v.Hosts {
 		h := &v.Hosts[i]
 		if i == 0 || h.State != "ok" || h.Waiting > 0 {
-			parts = append(parts, h.sentence(v.At, len(v.Hosts) > 1))
+			parts = append(parts, h.sentence(v.At, len(v.Hosts) > 1, v.Level == None))
 		}
 	}
 	if f := v.cause(); f != nil {
@@ -225,12 +225,17 @@ func rankOf(f *Finding) int {
 	return n
 }
 
-func (v *HostVerdict) sentence(at time.Time, named bool) string {
+// sentence is the host's part. It does not say OK where something else was found.
+func (v *HostVerdict) sentence(at time.Time, named, nothing bool) string {
 	text := ""
 	if named {
 		text = v.Name + " "
 	}
-	text += fmt.Sprintf("%s %d/%d", strings.ToUpper(v.State), v.Busy, v.Usable)
+	state := strings.ToUpper(v.State)
+	if v.State == "ok" && !nothing {
+		state = "slots"
+	}
+	text += fmt.Sprintf("%s %d/%d", state, v.Busy, v.Usable)
 	if !v.FullSince.IsZero() && v.State != "ok" {
 		text += " for " + span(at.Sub(v.FullSince))
 	}

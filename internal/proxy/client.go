@@ -271,6 +271,7 @@ func (l *loop) acquire(c *client) bool {
 		ready = l.lease(c, s.Data.(*server), s.Stale)
 	case schedule.Waiting:
 		c.waitSince, c.noticed = l.now, false
+		l.noticeDown(c)
 		l.stop(&c.endpoint, stopWaiting)
 		l.arm(c)
 	default:
@@ -368,7 +369,11 @@ func (l *loop) unserved(c *client, why schedule.Reason) {
 		l.refuseWorkload(c, why)
 		return
 	case schedule.LoginFailing:
-		if f := c.pool.failure.Load(); f != nil {
+		f := c.pool.failure.Load()
+		if f == nil {
+			f = c.pool.up.failure.Load()
+		}
+		if f != nil {
 			l.loginFailed(c, f)
 			return
 		}
@@ -387,6 +392,9 @@ func (l *loop) loginFailed(c *client, f *loginFailure) {
 		rep = wire.Report{Severity: "FATAL", Code: "08P01", Message: "server login has been failing, cached error: " + rep.Message + " (server_login_retry)"}
 	}
 	rep.Severity = "FATAL"
+	if text := c.pool.up.outage(l.now); text != "" && rep.Detail == "" && rep.Code != "08P01" {
+		rep.Detail = text
+	}
 	l.note(c, loginFailing)
 	l.farewell(c, rep)
 }
@@ -424,10 +432,11 @@ func (l *loop) poisoned(c *client, m *session.Msg) bool {
 		}
 		rep := c.poison
 		c.poison = nil
-		if len(m.Raw) == m.Size && rep.Code != "53300" && endsTransaction(m.Raw[wire.HeaderSize:]) {
-			out = wire.AppendReport(out, wire.NoticeResponse, wire.Report{Severity: "WARNING", Code: rep.Code, Message: rep.Message, Hint: rep.Hint})
-			out = wire.AppendReady(wire.AppendCommandComplete(out, "ROLLBACK"), wire.Idle)
-			return true
+		if len(m.Raw) == m.Size {
+			var answered bool
+			if out, answered = rolledBack(out, rep, m.Raw[wire.HeaderSize:]); answered {
+				return true
+			}
 		}
 		out = wire.AppendReady(wire.AppendReport(out, wire.ErrorResponse, *rep), wire.Idle)
 		return true

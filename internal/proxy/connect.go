@@ -108,7 +108,9 @@ func (l *loop) connected(pl *pool, ss *schedule.Server, k *link, err error) {
 	if err != nil {
 		pl.up.sockets.Add(-1)
 		rep, class := classify(err)
-		pl.failure.Store(&loginFailure{rep, time.Now()})
+		failed := &loginFailure{rep, time.Now()}
+		pl.failure.Store(failed)
+		pl.up.reached(failed, class)
 		l.log.Warn("server login failed", "pool", pl.key.database+"/"+pl.key.user, "upstream", pl.up.name, "error", err)
 		dirs = pl.up.host.OpenFailed(l.now, ss, class, dirs)
 	} else {

@@ -69,9 +69,10 @@ type upstream struct {
 	version atomic.Int64 // major version its servers last reported; 0 = none yet
 	asked   atomic.Pointer[census]
 	closed  obituary
-	mended  atomic.Uint64 // drift that the ledger has mended
-	fused   atomic.Uint64 // connections the fuse has kept from being opened
-	sockets atomic.Int64  // connections open or being opened, whoever believes what
+	failure atomic.Pointer[loginFailure] // the last time it could not be reached
+	mended  atomic.Uint64                // drift that the ledger has mended
+	fused   atomic.Uint64                // connections the fuse has kept from being opened
+	sockets atomic.Int64                 // connections open or being opened, whoever believes what
 }
 
 // registry holds the upstreams and pools all loops share.

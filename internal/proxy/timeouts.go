@@ -132,6 +132,9 @@ func (c *client) over(now int64) int64 {
 	case c.waitSince != 0 && past(c.waitSince, c.lim.queue):
 		waited := time.Duration(now - c.waitSince).Round(time.Millisecond)
 		l.leaveQueue(c)
+		if l.refuseDown(c, waited) {
+			break
+		}
 		l.refuseBy(c, queueTimeout, c.lim.queueBy, "pool "+c.pool.key.database+"/"+c.pool.key.user+", waited "+waited.String()+l.blame(c.pool.up))
 	case c.waitSince != 0 && !c.noticed && c.phase == phaseServe && past(c.waitSince, c.lim.notice):
 		c.noticed = true

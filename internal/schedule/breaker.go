@@ -3,13 +3,14 @@ package schedule
 import "math/rand/v2"
 
 const (
-	breakerTrips = 3     // failures in a row that open the breaker
-	backoffBase  = 100e6 // 100 ms
-	backoffCap   = 5e9   // 5 s
-	probeEvery   = 2.2e9 // with the maintenance connections an absent host is knocked at once a second at most
-	authCap      = 30e9  // 30 s
-	squeezeCap   = 30e9  // 30 s
-	backoffSteps = 20    // exponents beyond this change nothing
+	breakerTrips  = 3     // failures in a row that open the breaker
+	backoffBase   = 100e6 // 100 ms
+	backoffCap    = 5e9   // 5 s
+	probeEvery    = 2.2e9 // with the maintenance connections an absent host is knocked at once a second at most
+	authCap       = 30e9  // 30 s
+	squeezeCap    = 30e9  // 30 s
+	operatorRetry = 250e6 // after 53300: operators' slots are not squeezed
+	backoffSteps  = 20    // exponents beyond this change nothing
 )
 
 // fullJitter draws from (0, min(cap, base·2^n)].

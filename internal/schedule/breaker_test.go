@@ -282,3 +282,56 @@ func TestFullJitterStaysInBounds(t *testing.T) {
 		}
 	}
 }
+
+// Operators wait for a host that is away, the next login is theirs, and it counts as the probe it is.
+func TestOperatorsWaitForAHostThatIsAway(t *testing.T) {
+	w := newWorld(t, HostConfig{Usable: 5, Operator: 2, FailFast: true, Connect: quick})
+	p, op := w.pool(PoolConfig{}), w.pool(PoolConfig{Operator: true})
+	w.client(p)
+	w.client(p)
+	w.client(p)
+	w.outage(p, FailNetwork)
+	for len(w.opens) > 0 { // those that had begun
+		w.openFailed(w.opens[0], FailNetwork)
+	}
+	_, v := w.acquire(p, &Waiter{})
+	eq(t, "a client", v, Refused)
+	c := &Waiter{}
+	_, v = w.acquire(op, c)
+	eq(t, "an operator", v, Waiting)
+	for len(w.opens) == 0 {
+		w.tick(10 * time.Millisecond)
+	}
+	eq(t, "the next login is the operator's", w.opens[0].Pool, op)
+	w.openFailed(w.opens[0], FailNetwork)
+	eq(t, "still waiting", len(w.waiting), 1)
+	before := w.stat().Opened
+	for end := w.now + int64(time.Minute); w.now < end; {
+		w.tick(10 * time.Millisecond)
+		for len(w.opens) > 0 {
+			w.openFailed(w.opens[0], FailNetwork)
+		}
+	}
+	if n := w.stat().Opened - before; n > 60 {
+		t.Fatalf("%d logins in a minute of outage", n)
+	}
+	w.run(6 * time.Second)
+	eq(t, "served", w.server(c) != nil, true)
+}
+
+// An operator whose login is refused with 53300 is tried again, but not without a pause.
+func TestOperatorsKnockAtAFullHostWithPauses(t *testing.T) {
+	w := newWorld(t, HostConfig{Usable: 5, Operator: 2, FailFast: true})
+	op := w.pool(PoolConfig{Operator: true})
+	c := w.client(op)
+	for end := w.now + int64(time.Second); w.now < end; w.tick(10 * time.Millisecond) {
+		if len(w.opens) > 0 {
+			w.openFailed(w.opens[0], FailFull)
+		}
+	}
+	if n := w.stat().Opened; n < 3 || n > 6 {
+		t.Fatalf("%d logins in a second of 53300", n)
+	}
+	w.run(time.Second)
+	eq(t, "served", w.server(c) != nil, true)
+}

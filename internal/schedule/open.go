@@ -251,6 +251,9 @@ func (h *Host) OpenFailed(now int64, s *Server, class FailClass, out []Directive
 		h.squeeze.shrink(h.now, h.shared.total-h.shared.opening-h.shared.closing, h.rng)
 		h.resize()
 		out = h.trim(out)
+		if s.Pool.cfg.Operator { // they are not bound by what is usable, and not to knock without a pause
+			s.Pool.retryAt = h.now + operatorRetry
+		}
 	case FailAuth:
 		h.blame(s.Pool, class)
 	case FailPool:
@@ -291,9 +294,11 @@ func (h *Host) healed(p *Pool) {
 	}
 }
 
-// failing says whether waiters of p are to be failed at once.
+// failing says whether waiters of p are to be failed at once. Operators wait for a host that is away: they are who will
+// mend it, and the next login is theirs.
 func (h *Host) failing(p *Pool) bool {
-	return h.cfg.FailFast && p.established() == 0 && (h.breaker.open && h.breaker.class != FailStarting || p.failures > 0)
+	away := h.breaker.open && h.breaker.class != FailStarting && !p.cfg.Operator
+	return h.cfg.FailFast && p.established() == 0 && (away || p.failures > 0)
 }
 
 // failWaiters fails the waiters of every pool that is failing.

@@ -91,6 +91,14 @@ func (h *Host) Snapshot(now int64) HostStat {
 	return st
 }
 
+// Breaker returns how logins fare now.
+func (h *Host) Breaker(now int64) BreakerStat {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.advance(now)
+	return h.breakerStat()
+}
+
 func (h *Host) breakerStat() BreakerStat {
 	b := &h.breaker
 	st := BreakerStat{Open: b.open, Failures: b.failures, SlowStart: b.ramp, Trips: b.trips}

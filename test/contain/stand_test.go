@@ -32,7 +32,12 @@ func TestPauseRefuses(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 	wantError(t, ask(t, worker, "SELECT 1"), "53300", "workload is paused", "workload batch", "storm of deletes", "uid ")
-	must(t, inside, "COMMIT") // what had begun goes on
+	must(t, inside, "COMMIT")   // what had begun goes on
+	must(t, worker, "ROLLBACK") // as drivers say on giving a connection back
+	must(t, worker, "/* pool */ abort work;")
+	for _, sql := range []string{"COMMIT", "BEGIN; ROLLBACK", "ROLLBACK PREPARED 'x'", "ROLLBACK AND CHAIN", "ROLLBACK TO a"} {
+		wantError(t, ask(t, worker, sql), "53300", "workload is paused")
+	}
 	wantError(t, ask(t, inside, "SELECT 1"), "53300")
 	must(t, api, "SELECT 1")
 

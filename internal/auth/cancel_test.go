@@ -21,7 +21,7 @@ func TestCancelKeySizes(t *testing.T) {
 		if _, _, err := table.Allocate(size, 1); (err == nil) != good {
 			t.Errorf("Allocate of %d bytes: %v", size, err)
 		}
-		if _, err := table.Register(7, size, 1); (err == nil) != good {
+		if _, _, err := table.Register(7, size, 1); (err == nil) != good {
 			t.Errorf("Register of %d bytes: %v", size, err)
 		}
 		if size >= 0 && size < 1000 {
@@ -43,18 +43,20 @@ func TestCancelKeySizes(t *testing.T) {
 
 func TestCancelTable(t *testing.T) {
 	table := newTable[string](t)
-	pid, key, err := table.Allocate(CancelKeyV32, "ours")
+	ours, key, err := table.Allocate(CancelKeyV32, "ours")
+	pid := ours.PID
 	if err != nil || pid <= 0 {
 		t.Fatal(pid, err)
 	}
-	real1, err := table.Register(pid, MinCancelKey, "server 1") // the same id, by chance
+	ticket1, real1, err := table.Register(pid, MinCancelKey, "server 1") // the same id, by chance
 	if err != nil {
 		t.Fatal(err)
 	}
-	real2, err := table.Register(pid, MinCancelKey, "server 2")
+	ticket2, real2, err := table.Register(pid, MinCancelKey, "server 2")
 	if err != nil {
 		t.Fatal(err)
 	}
+	tickets := map[string]Ticket{"ours": ours, "server 1": ticket1, "server 2": ticket2}
 	all := map[string]CancelKey{"ours": key, "server 1": real1, "server 2": real2}
 	check := func() {
 		t.Helper()
@@ -77,7 +79,7 @@ func TestCancelTable(t *testing.T) {
 		t.Error("another id finds it")
 	}
 	for _, name := range []string{"server 1", "ours", "server 2"} { // middle, tail, head
-		if !table.Remove(pid, all[name]) || table.Remove(pid, all[name]) {
+		if !table.Remove(tickets[name]) || table.Remove(tickets[name]) {
 			t.Errorf("%s was not removed once", name)
 		}
 		delete(all, name)
@@ -92,15 +94,16 @@ func TestPIDsDoNotComeAgain(t *testing.T) {
 	table := newTable[int](t)
 	seen := make(map[int32]bool)
 	for range 20000 {
-		pid, key, err := table.Allocate(MinCancelKey, 0)
+		ticket, _, err := table.Allocate(MinCancelKey, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
+		pid := ticket.PID
 		if pid <= 0 || seen[pid] {
 			t.Fatalf("process id %d, seen %v", pid, seen[pid])
 		}
 		seen[pid] = true
-		table.Remove(pid, key)
+		table.Remove(ticket)
 	}
 }
 
@@ -121,11 +124,11 @@ func TestAllocateSkipsLivePIDs(t *testing.T) {
 	table := newTable[int](t)
 	ahead := table.pids
 	first, second := ahead.next(), ahead.next()
-	if _, err := table.Register(first, 4, 0); err != nil {
+	if _, _, err := table.Register(first, 4, 0); err != nil {
 		t.Fatal(err)
 	}
-	if pid, _, err := table.Allocate(4, 0); err != nil || pid != second {
-		t.Fatalf("got %d, %v, want %d", pid, err, second)
+	if got, _, err := table.Allocate(4, 0); err != nil || got.PID != second {
+		t.Fatalf("got %d, %v, want %d", got.PID, err, second)
 	}
 }
 
@@ -135,15 +138,15 @@ func TestCancelTableConcurrent(t *testing.T) {
 	for w := range 4 {
 		wg.Go(func() {
 			for i := range 500 {
-				pid, key, err := table.Allocate(4, w*1000+i)
+				ticket, key, err := table.Allocate(4, w*1000+i)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if v, ok := table.Find(pid, key); !ok || v != w*1000+i {
+				if v, ok := table.Find(ticket.PID, key); !ok || v != w*1000+i {
 					t.Errorf("found %d, %v", v, ok)
 				}
-				table.Remove(pid, key)
+				table.Remove(ticket)
 			}
 		})
 	}
@@ -155,11 +158,11 @@ func TestCancelTableConcurrent(t *testing.T) {
 
 func TestFindDoesNotAllocate(t *testing.T) {
 	table := newTable[int](t)
-	pid, key, err := table.Allocate(32, 1)
+	ticket, key, err := table.Allocate(32, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(100, func() { table.Find(pid, key) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { table.Find(ticket.PID, key) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -11,12 +11,6 @@ import (
 	"spillway/internal/wire"
 )
 
-// cancelTarget is whom a cancel key means.
-type cancelTarget struct {
-	loop   *loop
-	client *client
-}
-
 // cancelRequested takes a CancelRequest. Its connection is closed, without a
 // word, when the request has had its effect or turned out to mean nobody.
 func (l *loop) cancelRequested(c *client, pid uint32, key []byte) {
@@ -29,10 +23,10 @@ func (l *loop) cancelRequested(c *client, pid uint32, key []byte) {
 	l.stop(&c.endpoint, stopWaiting)
 	done := func() { l.post(func() { l.dropClient(c) }) }
 	if target.loop == l {
-		l.cancelClient(target.client, done)
+		l.cancelClient(target, done)
 		return
 	}
-	target.loop.post(func() { target.loop.cancelClient(target.client, done) })
+	target.loop.post(func() { target.loop.cancelClient(target, done) })
 }
 
 // cancelClient cancels what a client waits for: its place in the queue, or the

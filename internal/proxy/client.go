@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 
+	"spillway/internal/auth"
 	"spillway/internal/schedule"
 	"spillway/internal/session"
 	"spillway/internal/statement"
@@ -33,12 +34,11 @@ type client struct {
 	*place
 	loop    *loop
 	login   *login
-	console *consoleLink
 	timer   *timer
 	id      uint64
-	key     []byte
-	addr    netip.AddrPort
-	pid     int32
+	addr    netip.Addr
+	ticket  auth.Ticket // takes its cancel key out
+	port    uint16
 	phase   phase
 	entered bool // counted by gate.enter
 	counted bool // counted as logging in
@@ -47,6 +47,9 @@ type client struct {
 	connectedAt, requestAt int64
 	idleAt                 int64
 }
+
+// from is where the client connects from.
+func (c *client) from() netip.AddrPort { return netip.AddrPortFrom(c.addr, c.port) }
 
 // fromClient takes bytes of a client in whatever phase it is.
 func (l *loop) fromClient(c *client, b []byte) {
@@ -483,7 +486,7 @@ func (l *loop) note(c *client, r reason) {
 	}
 	if l.proxy.policy.Load().LogPoolerErrors {
 		l.log.Warn("pooler error", "reason", r.label(), "client", c.id, "user", c.user, "database", c.database,
-			"addr", c.addr.String(), "application", c.app)
+			"addr", c.from().String(), "application", c.app)
 	}
 }
 
@@ -547,7 +550,7 @@ func (l *loop) dropClient(c *client) {
 		c.console.close()
 	}
 	if served && l.proxy.policy.Load().LogDisconnections {
-		l.log.Info("client left", "client", c.id, "user", c.user, "database", c.database, "addr", c.addr.String())
+		l.log.Info("client left", "client", c.id, "user", c.user, "database", c.database, "addr", c.from().String())
 	}
 	l.part(&c.endpoint)
 }

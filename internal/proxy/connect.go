@@ -134,7 +134,6 @@ func (l *loop) enroll(pl *pool, ss *schedule.Server, k *link) error {
 	s := &server{sched: ss, pool: pl, loop: l, id: l.proxy.ids.Add(1), pid: k.pid, key: k.key, addr: k.addr, params: k.params,
 		openedAt: l.now, requestAt: l.now}
 	s.endpoint = endpoint{fd: int32(fd), role: roleServer, slot: -1}
-	s.endpoint.server = s
 	settings := welcomeOf(k.params).settings()
 	for _, p := range k.params {
 		settings = settings.With(p.Name, p.Value)

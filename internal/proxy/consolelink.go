@@ -27,6 +27,7 @@ func (l *loop) openConsole(c *client, pol *ruling) {
 		return
 	}
 	ctx, stop := context.WithCancel(l.proxy.background)
+	l.wake(c)
 	c.console = &consoleLink{session: l.proxy.cfg.Console.Open(c.user, admin), ctx: ctx, stop: stop}
 	out := wire.AppendAuth(nil, wire.AuthOK, nil)
 	for _, p := range l.proxy.cfg.Console.Parameters() {
@@ -36,13 +37,13 @@ func (l *loop) openConsole(c *client, pol *ruling) {
 	if c.login.startup.Minor >= 2 {
 		size = 32
 	}
-	if pid, key, err := l.proxy.cancel.Allocate(size, cancelTarget{l, c}); err == nil {
-		c.pid, c.key = pid, key
-		out = wire.AppendBackendKey(out, uint32(pid), key)
+	if ticket, key, err := l.proxy.cancel.Allocate(size, c); err == nil {
+		c.ticket = ticket
+		out = wire.AppendBackendKey(out, uint32(ticket.PID), key)
 	}
 	l.send(&c.endpoint, wire.AppendReady(out, wire.Idle))
 	c.phase = phaseConsole
-	c.login = nil
+	l.spareLogin(c)
 }
 
 // message hands one message to the session and its answer to the client.

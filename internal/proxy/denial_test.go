@@ -9,7 +9,7 @@ import (
 
 func TestDenialsCountSeries(t *testing.T) {
 	p := &Proxy{start: time.Now()}
-	c := &client{place: &place{user: "legacy", app: "pool"}, addr: netip.MustParseAddrPort("10.0.0.7:4711")}
+	c := &client{place: &place{user: "legacy", app: "pool"}, addr: netip.MustParseAddr("10.0.0.7"), port: 4711}
 	now := p.now()
 	for range 30 {
 		p.denials.add(c, now)

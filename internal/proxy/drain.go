@@ -29,7 +29,7 @@ func (l *loop) drain() {
 		return
 	}
 	for _, ep := range l.lns {
-		if ep.listener.path == "" {
+		if ep.ofListener().listener.path == "" {
 			steer(int(ep.fd), len(l.proxy.loops))
 		}
 	}

@@ -1,5 +1,7 @@
 package proxy
 
+import "unsafe"
+
 // stop says why an endpoint is not read. Reading goes on when none is left.
 type stop uint8
 
@@ -19,7 +21,8 @@ const (
 	roleServer
 )
 
-// endpoint is one socket of a loop. Only the loop's thread touches it.
+// endpoint is one socket of a loop. Only the loop's thread touches it. It is the
+// first field of whose it is, and role says what that is.
 type endpoint struct {
 	fd        int32
 	role      role
@@ -35,9 +38,29 @@ type endpoint struct {
 	out       []byte // to be sent, from sent on
 	sent      int
 	tls       *tlsLayer
-	client    *client
-	server    *server
-	listener  *listener
+}
+
+// ofClient is the client whose endpoint ep is: its role must be roleClient.
+func (ep *endpoint) ofClient() *client { return (*client)(unsafe.Pointer(ep)) }
+
+// ofServer is the server whose endpoint ep is: its role must be roleServer.
+func (ep *endpoint) ofServer() *server { return (*server)(unsafe.Pointer(ep)) }
+
+// ofListener is the door whose endpoint ep is: its role must be roleListener.
+func (ep *endpoint) ofListener() *door { return (*door)(unsafe.Pointer(ep)) }
+
+// What is embedded first lies at offset 0; else this does not compile.
+const _ = -(unsafe.Offsetof(client{}.endpoint) + unsafe.Offsetof(server{}.endpoint) + unsafe.Offsetof(door{}.endpoint))
+
+// door is a loop's socket of a listener.
+type door struct {
+	endpoint
+	listener *listener
+}
+
+func newDoor(fd int, ln *listener) *endpoint {
+	d := &door{endpoint{fd: int32(fd), role: roleListener, slot: -1}, ln}
+	return &d.endpoint
 }
 
 const (

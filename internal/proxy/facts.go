@@ -107,7 +107,7 @@ func addrText(c *client) (string, int) {
 	if c.local {
 		return "unix", 0
 	}
-	return c.addr.Addr().String(), int(c.addr.Port())
+	return c.addr.String(), int(c.port)
 }
 
 // Servers implements Facts.

@@ -150,7 +150,7 @@ func (l *loop) leak(c *client, now int64) bool {
 		l.stats(c.pool).leaks++
 		c.holding.mark(c)
 		l.log.Warn("leak: a client keeps a server idle", "workload", w.Name, "application", c.app, "user", c.user, "database", c.database,
-			"addr", c.addr.String(), "client", c.id, "server_pid", c.srv.pid, "idle", time.Duration(now-c.idleAt).Round(time.Millisecond).String(),
+			"addr", c.from().String(), "client", c.id, "server_pid", c.srv.pid, "idle", time.Duration(now-c.idleAt).Round(time.Millisecond).String(),
 			"pinned", c.sess.Pinned(), "on_leak", leakRules[w.OnLeak], "sql", c.srv.lastSQL())
 		if w.OnLeak == LeakCap && w.enforced() && c.holding != nil && c.holding.top.Load() == 0 {
 			c.holding.top.Store(max(c.holding.held.Load(), 1))

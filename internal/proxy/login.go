@@ -33,6 +33,30 @@ type login struct {
 	adapted  bool // the settings asked for are in the session
 }
 
+// spareLogins is how many a loop keeps for clients to come.
+const spareLogins = 64
+
+func (l *loop) newLogin() *login {
+	n := len(l.logins)
+	if n == 0 {
+		return new(login)
+	}
+	lg := l.logins[n-1]
+	l.logins = l.logins[:n-1]
+	return lg
+}
+
+// spareLogin ends the login of a client that is in. That of one that failed is
+// left alone: a goroutine may still be at work on it.
+func (l *loop) spareLogin(c *client) {
+	lg := c.login
+	c.login = nil
+	if len(l.logins) < spareLogins {
+		*lg = login{}
+		l.logins = append(l.logins, lg)
+	}
+}
+
 // maxAuthMessage bounds a password or SASL message, as PostgreSQL does.
 const maxAuthMessage = 65535
 
@@ -41,9 +65,8 @@ func (l *loop) accepted(ln *endpoint, fd int) {
 	now := l.now
 	addr, local := peerOf(fd)
 	pol := l.proxy.policy.Load()
-	c := &client{loop: l, id: l.proxy.ids.Add(1), addr: addr, local: local, connectedAt: now, turn: resting, place: nowhere, login: &login{}}
+	c := &client{loop: l, id: l.proxy.ids.Add(1), addr: addr.Addr(), port: addr.Port(), local: local, connectedAt: now, turn: resting, place: nowhere, login: l.newLogin()}
 	c.endpoint = endpoint{fd: int32(fd), role: roleClient, slot: -1}
-	c.endpoint.client = c
 	why := l.proxy.gate.connect(&pol.Limits, c.limitAddr(), now)
 	if why == noReason && !l.proxy.takes() {
 		l.proxy.gate.disconnect(&pol.Limits, c.limitAddr())
@@ -72,7 +95,7 @@ func (c *client) limitAddr() netip.Addr {
 	if c.local {
 		return netip.Addr{}
 	}
-	return c.addr.Addr()
+	return c.addr
 }
 
 // turnAway says why in one write and closes.
@@ -111,9 +134,9 @@ func (l *loop) forgetLogin(c *client) {
 		c.pool.clients.Add(-1)
 		c.entered = false
 	}
-	if c.key != nil {
-		l.proxy.cancel.Remove(c.pid, c.key)
-		c.key = nil
+	if c.ticket != (auth.Ticket{}) {
+		l.proxy.cancel.Remove(c.ticket)
+		c.ticket = auth.Ticket{}
 	}
 	if c.tls != nil {
 		c.tls.feed.fail(errors.New("client gone"))
@@ -257,7 +280,7 @@ func (l *loop) handshaken(c *client, direct bool, err error) {
 		err = errors.New("direct TLS without ALPN postgresql")
 	}
 	if err != nil {
-		l.log.Info("TLS handshake failed", "client", c.id, "addr", c.addr.String(), "error", err)
+		l.log.Info("TLS handshake failed", "client", c.id, "addr", c.from().String(), "error", err)
 		l.dropClient(c)
 		return
 	}
@@ -355,7 +378,7 @@ func (l *loop) methodOf(pol *ruling, c *client) (auth.Method, auth.Rule) {
 		if pol.Auth.HBA == nil {
 			return auth.MethodReject, auth.Rule{}
 		}
-		rule, ok := pol.Auth.HBA.Match(auth.Conn{TLS: c.tls != nil, Local: c.local, Addr: c.addr.Addr(), User: c.user,
+		rule, ok := pol.Auth.HBA.Match(auth.Conn{TLS: c.tls != nil, Local: c.local, Addr: c.addr, User: c.user,
 			Database: c.database, Replication: isPhysical(c.login.startup.Get("replication"))})
 		if !ok {
 			return auth.MethodReject, rule

@@ -41,6 +41,7 @@ type loop struct {
 	places    places
 	turns     []*turn // for clients that become active
 	timers    []*timer
+	logins    []*login
 
 	turned  atomic.Int64
 	stopped bool
@@ -277,9 +278,9 @@ func (l *loop) received(ep *endpoint, b []byte) {
 func (l *loop) data(ep *endpoint, b []byte) {
 	switch ep.role {
 	case roleClient:
-		l.fromClient(ep.client, b)
+		l.fromClient(ep.ofClient(), b)
 	case roleServer:
-		l.fromServer(ep.server, b)
+		l.fromServer(ep.ofServer(), b)
 	case roleListener: // has no data
 	}
 }
@@ -287,9 +288,9 @@ func (l *loop) data(ep *endpoint, b []byte) {
 func (l *loop) hungUp(ep *endpoint, err error) {
 	switch ep.role {
 	case roleClient:
-		l.clientGone(ep.client, err)
+		l.clientGone(ep.ofClient(), err)
 	case roleServer:
-		l.serverGone(ep.server, err)
+		l.serverGone(ep.ofServer(), err)
 	case roleListener:
 		l.log.Warn("accepting a client failed", "error", err)
 	}
@@ -311,11 +312,16 @@ func (l *loop) drained(ep *endpoint) {
 
 // peer is the other half of a lease.
 func (ep *endpoint) peer() *endpoint {
-	switch {
-	case ep.client != nil && ep.client.srv != nil:
-		return &ep.client.srv.endpoint
-	case ep.server != nil && ep.server.client != nil:
-		return &ep.server.client.endpoint
+	switch ep.role {
+	case roleClient:
+		if s := ep.ofClient().srv; s != nil {
+			return &s.endpoint
+		}
+	case roleServer:
+		if c := ep.ofServer().client; c != nil {
+			return &c.endpoint
+		}
+	case roleListener: // has none
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type Proxy struct {
 	start   time.Time
 	loops   []*loop
 	pools   *registry
-	cancel  *auth.CancelTable[cancelTarget]
+	cancel  *auth.CancelTable[*client]
 	mock    auth.Mock
 	secret  secretCache
 	gate    gate
@@ -72,7 +72,7 @@ func New(cfg Config) (*Proxy, error) {
 	p := &Proxy{cfg: cfg, log: cfg.Log, start: time.Now()}
 	p.background, p.stop = context.WithCancel(context.Background())
 	var err error
-	if p.cancel, err = auth.NewCancelTable[cancelTarget](nil); err != nil {
+	if p.cancel, err = auth.NewCancelTable[*client](nil); err != nil {
 		return nil, fmt.Errorf("make cancel keys: %w", err)
 	}
 	if p.mock, err = auth.NewMock(rand.Reader, 0); err != nil {

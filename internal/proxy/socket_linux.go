@@ -96,7 +96,7 @@ func (p *Proxy) listenTCP(at Listen, ip netip.Addr, port int) (*listener, error)
 				ln.addr, port = real.String(), int(real.Port())
 			}
 		}
-		l.lns = append(l.lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+		l.lns = append(l.lns, newDoor(fd, ln))
 	}
 	return ln, nil
 }
@@ -153,7 +153,7 @@ func (p *Proxy) inherit(at Listen) ([]*listener, error) {
 				return nil, fmt.Errorf("take inherited socket: %w", err)
 			}
 		}
-		l.lns = append(l.lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+		l.lns = append(l.lns, newDoor(fd, ln))
 	}
 	return []*listener{ln}, nil
 }
@@ -175,7 +175,7 @@ func (p *Proxy) listenUnix(at Listen) ([]*listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", at.Address, err)
 	}
 	ln := &listener{at: at, addr: at.Address, path: at.Address, made: made}
-	p.loops[0].lns = append(p.loops[0].lns, &endpoint{fd: int32(fd), role: roleListener, slot: -1, listener: ln})
+	p.loops[0].lns = append(p.loops[0].lns, newDoor(fd, ln))
 	return []*listener{ln}, nil
 }
 

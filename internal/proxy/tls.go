@@ -132,7 +132,7 @@ func (l *loop) decipher(ep *endpoint, b []byte) {
 	if len(b) > 0 {
 		t.feed.put(b)
 	}
-	if ep.client != nil && ep.client.phase == phaseTLS {
+	if ep.role == roleClient && ep.ofClient().phase == phaseTLS {
 		return
 	}
 	if l.plain == nil {

@@ -14,6 +14,7 @@ type turn struct {
 	poison  *wire.Report    // told at the next message instead of an answer
 	capped  []*tally        // what it counts under caps on statements
 	holding *group          // the one that counts its server
+	console *consoleLink    // the admin database's
 	stream  int             // bytes of a passing message still to come
 
 	waitSince      int64 // in the queue since; 0 = not
@@ -51,7 +52,7 @@ func (l *loop) wake(c *client) {
 // rest takes the turn of a client that needs none.
 func (l *loop) rest(c *client) {
 	t := c.turn
-	if t.srv != nil || t.wait != nil || t == resting {
+	if t.srv != nil || t.wait != nil || t.console != nil || t == resting {
 		return
 	}
 	if t.poison != nil || t.skip || t.held || t.stream > 0 || t.waitSince != 0 || len(t.capped) > 0 || c.closed {

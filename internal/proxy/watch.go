@@ -246,7 +246,7 @@ func (l *loop) countCrowds(groups map[crowdKey]*Crowd) {
 		}
 		key := crowdKey{upstream: c.pool.up.name, workload: c.workName(), application: c.app}
 		if !c.local {
-			key.addr = c.addr.Addr()
+			key.addr = c.addr
 		}
 		g := groups[key]
 		if g == nil {

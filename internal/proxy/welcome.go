@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"spillway/internal/auth"
 	"spillway/internal/session"
 	"spillway/internal/wire"
 )
@@ -33,7 +34,7 @@ func sessionParams(c *client, pol *ruling) []wire.Param {
 }
 
 func nameWithHost(name string, c *client) string {
-	where := c.addr.String()
+	where := c.from().String()
 	if c.local {
 		where = "unix"
 	}
@@ -227,10 +228,10 @@ func (l *loop) welcome(c *client) {
 	c.phase = phaseServe
 	c.idleAt = l.now
 	if pol.LogConnections {
-		l.log.Info("client logged in", "client", c.id, "user", c.user, "database", c.database, "addr", c.addr.String(),
+		l.log.Info("client logged in", "client", c.id, "user", c.user, "database", c.database, "addr", c.from().String(),
 			"application", c.app, "tls", c.tlsName())
 	}
-	c.login = nil
+	l.spareLogin(c)
 	if c.sess.Mode != session.Session && s != nil {
 		c.unlease()
 		l.restart(c)
@@ -267,16 +268,17 @@ func (l *loop) giveKey(c *client, s *server, out []byte) []byte {
 	if c.login.startup.Minor >= 2 {
 		size = 32
 	}
-	target := cancelTarget{l, c}
+	var ticket auth.Ticket
+	var key auth.CancelKey
+	var err error
 	if c.sess.Mode == session.Session {
-		if key, err := l.proxy.cancel.Register(int32(s.pid), size, target); err == nil {
-			c.pid, c.key = int32(s.pid), key
-		}
-	} else if pid, key, err := l.proxy.cancel.Allocate(size, target); err == nil {
-		c.pid, c.key = pid, key
+		ticket, key, err = l.proxy.cancel.Register(int32(s.pid), size, c)
+	} else {
+		ticket, key, err = l.proxy.cancel.Allocate(size, c)
 	}
-	if c.key == nil {
+	if err != nil {
 		return out
 	}
-	return wire.AppendBackendKey(out, uint32(c.pid), c.key)
+	c.ticket = ticket
+	return wire.AppendBackendKey(out, uint32(ticket.PID), key)
 }

@@ -77,7 +77,7 @@ func fitsGlob(globs []string, value string) bool {
 
 func (m *Match) fitsAddress(c *client) bool {
 	for _, net := range m.Addresses {
-		if !net.IsValid() && c.local || net.IsValid() && !c.local && net.Contains(c.addr.Addr().Unmap()) {
+		if !net.IsValid() && c.local || net.IsValid() && !c.local && net.Contains(c.addr.Unmap()) {
 			return true
 		}
 	}
@@ -191,7 +191,7 @@ func (l *loop) assign(c *client, at place, w *Workload) {
 	if w != nil && at.pool != nil {
 		at.slots = at.pool.up.host.Workload(w.Name)
 	}
-	at.group, at.tally = l.proxy.groups.of(w, at.app, c.addr.Addr()), l.count(&at)
+	at.group, at.tally = l.proxy.groups.of(w, at.app, c.addr), l.count(&at)
 	c.place = l.places.shared(at)
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // stopLimit bounds an orderly end.
-const stopLimit = 20 * time.Second
+const stopLimit = 2 * time.Minute
 
 // PgBouncerOptions say how the distribution's PgBouncer is run.
 type PgBouncerOptions struct {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -15,10 +17,23 @@ import (
 // connection of a churn test in between.
 const firstPort, lastPort = 12000, 32000
 
-// FreePort returns a loopback TCP port on which nobody listens now.
+// portsDir has a file for each port that was given away. Its lock lasts as long
+// as the process that asked: between the look at a port and the start of a
+// server there, which a slow machine stretches, no other test is given it.
+const portsDir = "/tmp/spillway-pgtest-ports"
+
+// FreePort returns a loopback TCP port on which nobody listens now, and which is
+// given to nobody else while this process lives.
 func FreePort() (int, error) {
+	if err := os.MkdirAll(portsDir, 0o777); err != nil {
+		return 0, fmt.Errorf("make folder of ports: %w", err)
+	}
+	_ = os.Chmod(portsDir, 0o777) // whoever owns it has done so already
 	for range 200 {
 		port := firstPort + rand.IntN(lastPort-firstPort)
+		if !reserve(port) {
+			continue
+		}
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
@@ -29,6 +44,21 @@ func FreePort() (int, error) {
 		return port, nil
 	}
 	return 0, errors.New("find free port: none of 200 tries")
+}
+
+// reserve takes a port among all processes that ask here. The file stays open,
+// for it is its lock that counts.
+func reserve(port int) bool {
+	fd, err := syscall.Open(filepath.Join(portsDir, strconv.Itoa(port)), syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o666)
+	if err != nil {
+		return false
+	}
+	_ = syscall.Fchmod(fd, 0o666) // likewise
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = syscall.Close(fd)
+		return false
+	}
+	return true
 }
 
 // FreeAddr is FreePort as 127.0.0.1:port, for tests.

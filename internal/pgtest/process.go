@@ -120,13 +120,17 @@ func (p *Process) Kill9() error {
 	return nil
 }
 
+// runLimit bounds a program that ends by itself. The longest is a first build of
+// Spillway with the race detector beside other tests on two cores.
+const runLimit = 10 * time.Minute
+
 // run runs a program to its end and returns its output; the error quotes it.
 func run(c command) (string, error) {
 	p, err := start(c)
 	if err != nil {
 		return "", err
 	}
-	if err := p.Wait(2 * time.Minute); err != nil {
+	if err := p.Wait(runLimit); err != nil {
 		if p.Alive() {
 			err = errors.Join(err, p.Kill9())
 		}

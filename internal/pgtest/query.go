@@ -13,7 +13,7 @@ import (
 )
 
 // queryLimit bounds one administrative statement.
-const queryLimit = 60 * time.Second
+const queryLimit = 3 * time.Minute
 
 // Login says who connects to what. Empty means user postgres, no password,
 // the database postgres.

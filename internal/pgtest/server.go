@@ -15,7 +15,7 @@ import (
 
 // startLimit bounds a start; crash recovery after Kill9 on a busy two-core
 // machine takes the longest.
-const startLimit = 60 * time.Second
+const startLimit = 3 * time.Minute
 
 // Options say how a PostgreSQL server is set up. The zero value is a server
 // for tests: no fsync, 100 connections, trust for everyone on loopback.

@@ -23,7 +23,7 @@ type SpillwayOptions struct {
 	Files  map[string]string // files beside the config, by name; {dir} in the YAML is their folder
 	Args   []string          // more arguments of serve
 	Env    []string          // NAME=value, on top of this process's
-	Ready  time.Duration     // how long to wait; 0 is 20 s
+	Ready  time.Duration     // how long to wait; 0 is 3 min
 }
 
 // Spillway runs `spillway serve` with the YAML until the test ends, then stops
@@ -76,7 +76,7 @@ const pollEvery = 10 * time.Millisecond
 func (p *Proxy) waitReady(o SpillwayOptions) error {
 	limit := o.Ready
 	if limit == 0 {
-		limit = 20 * time.Second
+		limit = startLimit
 	}
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
@@ -98,7 +98,7 @@ func (p *Proxy) waitReady(o SpillwayOptions) error {
 
 func (o SpillwayOptions) ready() bool {
 	if o.Admin != "" {
-		client := http.Client{Timeout: time.Second}
+		client := http.Client{Timeout: 10 * time.Second}
 		defer client.CloseIdleConnections()
 		resp, err := client.Get("http://" + o.Admin + "/readyz")
 		if err != nil {
@@ -110,7 +110,7 @@ func (o SpillwayOptions) ready() bool {
 	if strings.HasPrefix(o.Listen, "/") {
 		network = "unix"
 	}
-	conn, err := net.DialTimeout(network, o.Listen, time.Second)
+	conn, err := net.DialTimeout(network, o.Listen, 10*time.Second)
 	if err != nil {
 		return false
 	}
@@ -162,6 +162,11 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return "", fmt.Errorf("make build folder: %w", err)
 	}
+	lock, err := lockFolder(filepath.Dir(out)) // nobody runs what another is just writing
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
 	as := owner{} // builds as ourselves
 	if _, err := run(command{path: goTool, args: append(args, "./cmd/spillway"), dir: root, as: as}); err != nil {
 		return "", fmt.Errorf("build spillway: %w", err)

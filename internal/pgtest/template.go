@@ -3,6 +3,7 @@ package pgtest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -39,14 +40,11 @@ func makeOnce(root string, fill func(dir string) error) (string, error) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return "", fmt.Errorf("make template folder: %w", err)
 	}
-	lock, err := os.Open(root)
+	lock, err := lockFolder(root)
 	if err != nil {
-		return "", fmt.Errorf("open template folder: %w", err)
+		return "", err
 	}
 	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock template folder: %w", err)
-	}
 	ready := filepath.Join(root, "ready")
 	if _, err := os.Stat(ready); err == nil {
 		return ready, nil
@@ -62,6 +60,19 @@ func makeOnce(root string, fill func(dir string) error) (string, error) {
 		return "", fmt.Errorf("publish template: %w", err)
 	}
 	return ready, nil
+}
+
+// lockFolder holds off all other processes that lock the folder until the
+// caller closes what it returns.
+func lockFolder(dir string) (io.Closer, error) {
+	lock, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open folder to lock it: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock folder %s: %w", dir, err), lock.Close())
+	}
+	return lock, nil
 }
 
 // versionWord turns "initdb (PostgreSQL) 15.18 (Debian ...)" into "15.18".

@@ -25,7 +25,7 @@ func policyFor(pg *pgtest.Server, mode proxy.PoolMode) *proxy.Policy {
 		AnyDatabase: d,
 		Auth:        proxy.Authentication{Method: "trust"},
 		Limits:      proxy.Limits{MaxClients: 1000},
-		Timeouts:    proxy.Timeouts{Queue: 10 * time.Second, ClientLogin: 10 * time.Second, ServerConnect: 5 * time.Second},
+		Timeouts:    proxy.Timeouts{Queue: time.Minute, ClientLogin: time.Minute, ServerConnect: time.Minute},
 		Defaults:    proxy.PoolDefaults{PoolSize: 20},
 		Session:     proxy.SessionRules{MaxPrepared: 200, TrackParameters: []string{"search_path", "statement_timeout"}},
 	}
@@ -59,7 +59,7 @@ func TestQueriesThroughEveryDriverAndMode(t *testing.T) {
 		for name, mode := range map[string]proxy.PoolMode{"session": proxy.ModeSession, "transaction": proxy.ModeTransaction} {
 			t.Run(driver+"/"+name, func(t *testing.T) {
 				_, at := serve(t, driver, policyFor(pg, mode))
-				ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer stop()
 				conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres", at))
 				if err != nil {
@@ -94,7 +94,7 @@ func TestQueriesThroughEveryDriverAndMode(t *testing.T) {
 func TestHolderShowsItsStatementWithoutLiterals(t *testing.T) {
 	pg := pgtest.Start(t, pgtest.Options{})
 	x, at := serve(t, "epoll", policyFor(pg, proxy.ModeTransaction))
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres", at))
 	if err != nil {

@@ -21,7 +21,7 @@ func natsServer(t *testing.T, dir string, port int) *server.Server {
 		t.Fatal(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(2 * time.Minute) {
 		t.Fatal("NATS does not come up")
 	}
 	t.Cleanup(func() {

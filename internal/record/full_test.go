@@ -88,7 +88,7 @@ func fillDisk(dir string) error {
 	if i, err := r.Show(context.Background(), "last"); err != nil || len(i.Timeline) == 0 {
 		return fmt.Errorf("the incident: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	fmt.Printf("%d events in the chain, slowest note that did not wait %v\nall is well\n", v.Events, slowest)
 	return r.Stop(ctx)
@@ -99,7 +99,7 @@ func fillDisk(dir string) error {
 func noteUntilFull(r *Record) (written int, slowest time.Duration, err error) {
 	body := strings.Repeat("x", 8000)
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		err := r.Note(ctx, time.Now(), "test.load", body)
 		cancel()
 		if errors.Is(err, ErrUnwritten) {
@@ -121,9 +121,9 @@ func noteUntilFull(r *Record) (written int, slowest time.Duration, err error) {
 }
 
 func wait(what string, holds func() bool) error {
-	for end := time.Now().Add(40 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("%s: not within 40 s", what)
+			return fmt.Errorf("%s: not within 2 min", what)
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func writeUntilKilled(dir string) {
 		go func() {
 			for n := 0; ; n++ {
 				name := fmt.Sprintf("%d.%d.%d", os.Getpid(), g, n)
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				if r.Note(ctx, time.Now(), "test.load", map[string]string{"text": name}) == nil {
 					out <- name
 				}

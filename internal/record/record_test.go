@@ -35,7 +35,7 @@ func run(t *testing.T, c Config) (r *Record, stop func()) {
 		t.Fatal(err)
 	}
 	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := r.Stop(ctx); err != nil && !t.Failed() {
 			t.Logf("stop: %v", err)
@@ -48,9 +48,9 @@ func run(t *testing.T, c Config) (r *Record, stop func()) {
 // eventually waits until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within 2 min", what)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // urgent is a context with a deadline: who has it waits for the log.
 func urgent(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // limit bounds one step of any client.
-const limit = 3 * time.Minute
+const limit = 40 * time.Second
 
 func long() bool { return os.Getenv("SPILLWAY_BOUNDS") == "long" }
 

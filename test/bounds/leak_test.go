@@ -129,11 +129,18 @@ func TestOperatorsGetIn(t *testing.T) {
 	s := server(t)
 	p := serve(t, s, "operators: [oncall]\n", nil)
 	run(t, p, "worker", "hog", 150, 0, keep(t))
+	var seen map[string]string
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("upstream at last: %v", seen)
+		}
+	})
 	eventually(t, "every slot is taken", limit, func() bool {
 		rows, err := pgtest.Console(p, "SHOW UPSTREAMS")
 		if err != nil {
 			t.Fatal(err)
 		}
+		seen = rows[0]
 		return rows[0]["used"] == rows[0]["usable"] && rows[0]["waiting"] != "0"
 	})
 	// None of the hogs' slots becomes free: who is served has one that is kept.

@@ -66,7 +66,7 @@ func look(t *testing.T, p *Server, name string) error {
 // until polls a probe until what it saw is as wanted.
 func until(t *testing.T, p *Server, name string, is func(*sample.Postgres) bool) *sample.Postgres {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := look(t, p, name)
 		seen := p.Seen(time.Now())
 		if err == nil && is(seen) {

@@ -10,6 +10,7 @@ import (
 	"spillway/internal/drill/load"
 	"spillway/internal/drill/outcome"
 	"spillway/internal/drill/rig"
+	"spillway/internal/machine"
 )
 
 // Options say how a drill is run.
@@ -102,10 +103,10 @@ func findTools(binary string) (tools Tools, err error) {
 			return tools, fmt.Errorf("find this program: %w", err)
 		}
 	}
-	if tools.Psql, err = rig.Find("psql"); err != nil {
+	if tools.Psql, err = machine.Postgres("psql"); err != nil {
 		return tools, err
 	}
-	if tools.Pgbench, err = rig.Find("pgbench"); err != nil {
+	if tools.Pgbench, err = machine.Postgres("pgbench"); err != nil {
 		return tools, err
 	}
 	tools.Python = load.Python()

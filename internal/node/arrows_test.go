@@ -58,10 +58,11 @@ func house() map[string]room {
 			ours:   append([]string{"config", "config/fault", "console", "record", "record/slo", "act", "doctor", "job", "notify", "sweep", "sweep/when", "web", "detect", "probe", "sample"}, hot...),
 			others: []string{"github.com/jackc/pgx/", "github.com/coreos/go-systemd/", "github.com/prometheus/client_golang/prometheus", "github.com/lmittmann/tint", "golang.org/x/sys"},
 		},
-		"drill":       {ours: []string{"node/remote"}, others: []string{"github.com/jackc/pgx/"}},
+		"machine":     {},
+		"drill":       {ours: []string{"machine", "node/remote"}, others: []string{"github.com/jackc/pgx/"}},
 		"node/remote": {},
 		// tests only; production importing them fails below, as no entry lists them
-		"pgtest": {ours: []string{"wire", "auth"}, others: []string{"github.com/jackc/pgx/", "github.com/goccy/go-yaml"}},
+		"pgtest": {ours: []string{"wire", "auth", "machine"}, others: []string{"github.com/jackc/pgx/", "github.com/goccy/go-yaml"}},
 	}
 }
 

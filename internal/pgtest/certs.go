@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // Certs are the paths of PEM files of one small authority: its certificate, a
@@ -56,11 +58,11 @@ func NewCerts(dir string) (*Certs, error) {
 // TestCerts is NewCerts in a folder of the test that everyone may read.
 func TestCerts(t testing.TB) *Certs {
 	t.Helper()
-	as, err := serverOwner()
+	as, err := machine.ServerOwner()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := as.tempDir("spc")
+	dir, err := tempDir(as, "spc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +94,11 @@ func (c *Certs) Issue(cn string, usage x509.ExtKeyUsage) (Pair, error) {
 	if usage == x509.ExtKeyUsageClientAuth {
 		return pair, nil // stays ours: libpq wants the key to be its own user's
 	}
-	as, err := serverOwner()
+	as, err := machine.ServerOwner()
 	if err != nil {
 		return Pair{}, err
 	}
-	return pair, as.give(pair.Key)
+	return pair, as.Give(pair.Key)
 }
 
 func (c *Certs) blank(cn string) *x509.Certificate {

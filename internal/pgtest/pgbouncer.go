@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // stopLimit bounds an orderly end.
@@ -56,12 +58,12 @@ func LaunchPgBouncer(o PgBouncerOptions) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	as, err := serverOwner()
+	as, err := machine.ServerOwner()
 	if err == nil {
-		err = as.writeFile(filepath.Join(p.Dir, "userlist.txt"), []byte(o.Userlist), 0o600)
+		err = as.WriteFile(filepath.Join(p.Dir, "userlist.txt"), []byte(o.Userlist), 0o600)
 	}
 	if err == nil {
-		err = as.give(p.Dir)
+		err = as.Give(p.Dir)
 	}
 	if err == nil {
 		p.Process, err = start(command{path: path, args: []string{p.Config}, as: as})
@@ -77,11 +79,11 @@ func LaunchPgBouncer(o PgBouncerOptions) (*Proxy, error) {
 
 // newProxy makes the folder and writes the config and the other files.
 func newProxy(name, config string, files map[string]string) (*Proxy, error) {
-	as, err := serverOwner()
+	as, err := machine.ServerOwner()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := as.tempDir("spx")
+	dir, err := tempDir(as, "spx")
 	if err != nil {
 		return nil, err
 	}

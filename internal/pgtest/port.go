@@ -3,19 +3,15 @@ package pgtest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
-)
 
-// Ports are taken below Linux's ephemeral range (32768 and up): a server that
-// restarts must find its port again, and must not lose it to an outgoing
-// connection of a churn test in between.
-const firstPort, lastPort = 12000, 32000
+	"spillway/internal/machine"
+)
 
 // portsDir has a file for each port that was given away. Its lock lasts as long
 // as the process that asked: between the look at a port and the start of a
@@ -30,20 +26,11 @@ func FreePort() (int, error) {
 	}
 	_ = os.Chmod(portsDir, 0o777) // whoever owns it has done so already
 	for range 200 {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		if !reserve(port) {
-			continue
+		if port, err := machine.FreePort(); err != nil || reserve(port) {
+			return port, err
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			return 0, fmt.Errorf("close probe of port %d: %w", port, err)
-		}
-		return port, nil
 	}
-	return 0, errors.New("find free port: none of 200 tries")
+	return 0, errors.New("find free port: all of 200 are given away")
 }
 
 // reserve takes a port among all processes that ask here. The file stays open,

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // Process is one running program with its captured output.
@@ -26,7 +28,7 @@ type command struct {
 	args  []string
 	env   []string // added to this process's environment
 	dir   string
-	as    owner
+	as    machine.Owner
 	death syscall.Signal // sent if this process dies first; 0 is SIGKILL
 	log   *Log           // nil: a new one
 }
@@ -47,7 +49,7 @@ func start(c command) (*Process, error) {
 	}
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as.cred, Setpgid: true, Pdeathsig: c.death}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as.Credential, Setpgid: true, Pdeathsig: c.death}
 	// A killed postmaster leaves children that hold the pipe for a moment.
 	cmd.WaitDelay = 5 * time.Second
 	p := &Process{Name: filepath.Base(c.path), Log: log, cmd: cmd, done: make(chan struct{})}

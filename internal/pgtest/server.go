@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // startLimit bounds a start; crash recovery after Kill9 on a busy two-core
@@ -36,7 +38,7 @@ type Server struct {
 	Log       *Log // over all restarts
 
 	logf Logf
-	as   owner
+	as   machine.Owner
 	opts Options
 	root string // removed by Close
 
@@ -82,7 +84,7 @@ func Launch(logf Logf, o Options) (*Server, error) {
 
 // newServer makes the folder and picks the port, and starts nothing.
 func newServer(logf Logf, o Options) (*Server, error) {
-	as, err := serverOwner()
+	as, err := machine.ServerOwner()
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func newServer(logf Logf, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := as.tempDir("spg")
+	root, err := tempDir(as, "spg")
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (s *Server) configure() error {
 	if err != nil {
 		return fmt.Errorf("write postgresql.conf: %w", err)
 	}
-	if err := s.as.writeFile(filepath.Join(s.DataDir, "pg_hba.conf"), s.hba(), 0o600); err != nil {
+	if err := s.as.WriteFile(filepath.Join(s.DataDir, "pg_hba.conf"), s.hba(), 0o600); err != nil {
 		return fmt.Errorf("write pg_hba.conf: %w", err)
 	}
 	return s.installCerts()
@@ -74,7 +74,7 @@ func (s *Server) hba() []byte {
 // SetHBA replaces the lines of pg_hba.conf and makes the server read them.
 func (s *Server) SetHBA(lines ...string) error {
 	s.opts.HBA = lines
-	if err := s.as.writeFile(filepath.Join(s.DataDir, "pg_hba.conf"), s.hba(), 0o600); err != nil {
+	if err := s.as.WriteFile(filepath.Join(s.DataDir, "pg_hba.conf"), s.hba(), 0o600); err != nil {
 		return fmt.Errorf("write pg_hba.conf: %w", err)
 	}
 	_, err := s.Query("SELECT pg_reload_conf()")
@@ -91,7 +91,7 @@ func (s *Server) installCerts() error {
 		if err != nil {
 			return fmt.Errorf("read certificate: %w", err)
 		}
-		if err := s.as.writeFile(filepath.Join(s.DataDir, to), pem, 0o600); err != nil {
+		if err := s.as.WriteFile(filepath.Join(s.DataDir, to), pem, 0o600); err != nil {
 			return fmt.Errorf("write certificate: %w", err)
 		}
 	}

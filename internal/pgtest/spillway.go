@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // SpillwayOptions say how the built binary is run.
@@ -167,7 +169,7 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer lock.Close()
-	as := owner{} // builds as ourselves
+	as := machine.Owner{} // builds as ourselves
 	if _, err := run(command{path: goTool, args: append(args, "./cmd/spillway"), dir: root, as: as}); err != nil {
 		return "", fmt.Errorf("build spillway: %w", err)
 	}

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"spillway/internal/machine"
 )
 
 // template returns a data folder made by initdb, to be copied. It is made once
 // per PostgreSQL version and account and kept for later test binaries: initdb
 // costs a second or more, a copy some 50 ms.
-func template(as owner) (string, error) {
+func template(as machine.Owner) (string, error) {
 	initdb, err := Binary("initdb")
 	if err != nil {
 		return "", err
@@ -21,9 +23,9 @@ func template(as owner) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	root := filepath.Join("/tmp", fmt.Sprintf("spillway-pgtest-%s-%s", as.name, versionWord(version)))
+	root := filepath.Join("/tmp", fmt.Sprintf("spillway-pgtest-%s-%s", as.Name, versionWord(version)))
 	return makeOnce(root, func(dir string) error {
-		if err := as.give(filepath.Dir(dir)); err != nil {
+		if err := as.Give(filepath.Dir(dir)); err != nil {
 			return err
 		}
 		_, err := run(command{path: initdb, as: as, args: []string{

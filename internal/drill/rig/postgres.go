@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"spillway/internal/machine"
 )
 
 // startLimit bounds a start, with crash recovery on a busy machine.
@@ -49,7 +51,7 @@ type Postgres struct {
 // Base makes a server's files by initdb and the set-up; both sides of a drill
 // begin with a copy of them.
 func (r *Rig) Base(ctx context.Context, s Setup) (*Postgres, error) {
-	initdb, err := Find("initdb")
+	initdb, err := machine.Postgres("initdb")
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (r *Rig) Base(ctx context.Context, s Setup) (*Postgres, error) {
 	}
 	r.atEnd(p.remove)
 	password := filepath.Join(filepath.Dir(p.dir), "superuser")
-	if err := r.as.writeFile(password, r.secret(Superuser)); err != nil {
+	if err := r.as.WriteFile(password, []byte(r.secret(Superuser)), 0o600); err != nil {
 		return nil, fmt.Errorf("write password: %w", err)
 	}
 	if err := r.run(Command{Path: initdb, as: r.as, Args: []string{
@@ -80,7 +82,7 @@ func (r *Rig) Base(ctx context.Context, s Setup) (*Postgres, error) {
 }
 
 func (r *Rig) newPostgres() (*Postgres, error) {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +215,7 @@ func address(port int, role, secret, database string) string {
 
 // Start starts a stopped server on its port and waits until it is ready.
 func (p *Postgres) Start() error {
-	path, err := Find("postgres")
+	path, err := machine.Postgres("postgres")
 	if err != nil {
 		return err
 	}
@@ -271,7 +273,7 @@ func (p *Postgres) PID() int {
 
 // Version is what `postgres --version` says.
 func (r *Rig) Version() (string, error) {
-	path, err := Find("postgres")
+	path, err := machine.Postgres("postgres")
 	if err != nil {
 		return "", err
 	}

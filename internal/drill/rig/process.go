@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // Command says what to run and how.
@@ -22,7 +24,7 @@ type Command struct {
 	Death syscall.Signal // sent if this process dies first; 0 is SIGKILL
 	Lines func(string)   // told every line of the output, in order; may be nil
 
-	as owner
+	as machine.Owner
 }
 
 // Process is one running program. Its output's end is kept.
@@ -45,7 +47,7 @@ func start(c Command) (*Process, error) {
 	cmd.Env = append(os.Environ(), c.Env...)
 	out := &lines{tell: c.Lines}
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as.cred, Setpgid: true, Pdeathsig: c.Death}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as.Credential, Setpgid: true, Pdeathsig: c.Death}
 	cmd.WaitDelay = 5 * time.Second // children of a killed postmaster hold the pipe for a moment
 	p := &Process{name: filepath.Base(c.Path), cmd: cmd, lines: out, done: make(chan struct{})}
 	if err := cmd.Start(); err != nil {

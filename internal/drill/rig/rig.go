@@ -9,12 +9,14 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // Rig is the place of one drill: a folder, and all that runs from it. Methods
 // are safe for concurrent use, but Close is the last call.
 type Rig struct {
-	as      owner
+	as      machine.Owner
 	folder  *folder
 	secrets map[string]string // by role; guarded by mu
 	kept    map[string]string // the verifiers of them; guarded by mu
@@ -26,7 +28,7 @@ type Rig struct {
 
 // New makes the folder; nothing runs yet. Close it.
 func New() (*Rig, error) {
-	as, err := serverOwner()
+	as, err := machine.ServerOwner()
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func (r *Rig) subfolder(owned bool) (string, error) {
 		return "", fmt.Errorf("make folder: %w", err)
 	}
 	if owned {
-		return path, r.as.give(path)
+		return path, r.as.Give(path)
 	}
 	return path, nil
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"spillway/internal/machine"
 )
 
 // Guard says how Spillway is put before a server.
@@ -57,7 +59,7 @@ func (r *Rig) Guard(ctx context.Context, p *Postgres, g Guard) (*Spillway, error
 }
 
 func (r *Rig) newSpillway(p *Postgres, g Guard) (*Spillway, error) {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package pgtest
+package machine
 
 import (
 	"cmp"
@@ -13,9 +13,9 @@ import (
 // serverDirs matches the folders where distributions put the server programs.
 const serverDirs = "/usr/lib/postgresql/*/bin"
 
-// Binary returns the full path of a PostgreSQL program such as initdb or
+// Postgres returns the full path of a PostgreSQL program such as initdb or
 // pgbench. The newest installed major version wins, then PATH.
-func Binary(name string) (string, error) {
+func Postgres(name string) (string, error) {
 	dirs, err := filepath.Glob(serverDirs)
 	if err != nil {
 		return "", fmt.Errorf("list %s: %w", serverDirs, err)

@@ -39,31 +39,22 @@ func (m *Match) proxy() proxy.Match {
 }
 
 func workloadClass(word string) schedule.Class {
-	switch word {
-	case "critical":
-		return schedule.Critical
-	case "batch":
-		return schedule.Batch
-	}
-	return schedule.Normal
+	return meant(word, map[string]schedule.Class{"critical": schedule.Critical, "batch": schedule.Batch}, schedule.Normal)
 }
 
 func workloadMode(word string) schedule.Mode {
-	switch word {
-	case "off":
-		return schedule.Off
-	case "warn":
-		return schedule.Warn
-	}
-	return schedule.Enforce
+	return meant(word, map[string]schedule.Mode{"off": schedule.Off, "warn": schedule.Warn}, schedule.Enforce)
 }
 
 func leakRule(word string) proxy.LeakRule {
-	switch word {
-	case "cap":
-		return proxy.LeakCap
-	case "reclaim":
-		return proxy.LeakReclaim
+	return meant(word, map[string]proxy.LeakRule{"cap": proxy.LeakCap, "reclaim": proxy.LeakReclaim}, proxy.LeakWarn)
+}
+
+// meant is what a word of the config stands for; words were checked before, so
+// one that is not listed is the default's.
+func meant[T any](word string, listed map[string]T, otherwise T) T {
+	if value, is := listed[word]; is {
+		return value
 	}
-	return proxy.LeakWarn
+	return otherwise
 }

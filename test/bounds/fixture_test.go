@@ -18,7 +18,7 @@ import (
 )
 
 // limit bounds one step of any client.
-const limit = 40 * time.Second
+const limit = 3 * time.Minute
 
 func long() bool { return os.Getenv("SPILLWAY_BOUNDS") == "long" }
 
@@ -68,7 +68,7 @@ type load struct {
 // run starts n clients that do the work over and over, with a pause between.
 func run(t *testing.T, p *pgtest.Pooler, user, application string, n int, pause time.Duration, work func(context.Context, *pgx.Conn) error) *load {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	l := &load{stop: stop, errs: map[string]int{}}
 	for range n {
 		l.done.Go(func() { l.client(ctx, p, user, application, pause, work) })

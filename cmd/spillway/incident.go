@@ -97,52 +97,68 @@ func newIncident() *cobra.Command {
 			return usageError{errors.New("no command given")}
 		},
 	}
-	cmd.AddCommand(newIncidentList(), newIncidentShow(), newIncidentReport(), newIncidentVerify(), newIncidentNote(), newIncidentDeclare(),
-		newIncidentChange(), newIncidentItem(), newIncidentItems(), newIncidentImpact())
+	cmd.AddCommand(newIncidentShow(), newIncidentReport(), newIncidentVerify())
+	for _, t := range incidentTables() {
+		cmd.AddCommand(newIncidentTable(t))
+	}
 	for _, v := range incidentVerbs() {
 		cmd.AddCommand(newIncidentVerb(v))
 	}
-	return cmd
-}
-
-func newIncidentList() *cobra.Command {
-	var i incidents
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "Incidents, the newest first; those that are resolved with --all",
-		Args:  usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := view{facts: "incidents", keep: func(r row) bool { return all || r["status"] != "resolved" }, columns: []column{
-				{"ID", "id", text}, {"STATUS", "status", text}, {"SEV", "severity", text}, {"OPENED", "opened_at", moment}, {"FINDINGS", "findings_holding", text},
-				{"ACKED BY", "acked_by", text}, {"COMMANDER", "commander", text}, {"ITEMS", "open_items", text}, {"TITLE", "title", text},
-			}}
-			return i.ask(cmd, func(ctx context.Context, running *remote.Client) error { return v.show(ctx, cmd, running, i.json()) })
-		},
+	for _, e := range []incidentEntry{noteEntry(), declareEntry(), changeEntry(), impactEntry(), itemEntry()} {
+		cmd.AddCommand(newIncidentEntry(e))
 	}
-	i.flags(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "resolved ones too")
 	return cmd
 }
 
-func newIncidentItems() *cobra.Command {
-	var i incidents
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "items",
-		Short: "Action items of all incidents that are not done; the others with --all",
-		Args:  usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := view{facts: "items", keep: func(r row) bool { return all || r["done"] != true }, columns: []column{
+// incidentTable is a command that lists something of all incidents.
+type incidentTable struct {
+	use, short, all, facts string
+	current                func(row) bool // what is shown without --all
+	columns                []column
+}
+
+func incidentTables() []incidentTable {
+	return []incidentTable{
+		{use: "list", short: "Incidents, the newest first; those that are resolved with --all", all: "resolved ones too", facts: "incidents",
+			current: func(r row) bool { return r["status"] != "resolved" }, columns: []column{
+				{"ID", "id", text}, {"STATUS", "status", text}, {"SEV", "severity", text}, {"OPENED", "opened_at", moment}, {"FINDINGS", "findings_holding", text},
+				{"ACKED BY", "acked_by", text}, {"COMMANDER", "commander", text}, {"ITEMS", "open_items", text}, {"TITLE", "title", brief},
+			}},
+		{use: "items", short: "Action items of all incidents that are not done; the others with --all", all: "done ones too", facts: "items",
+			current: func(r row) bool { return r["done"] != true }, columns: []column{
 				{"INCIDENT", "incident", text}, {"N", "n", text}, {"TYPE", "type", text}, {"OWNER", "owner", text}, {"DUE", "due", text},
 				{"TICKET", "ticket", text}, {"DONE", "done", text}, {"ITEM", "text", text},
-			}}
+			}},
+	}
+}
+
+func newIncidentTable(t incidentTable) *cobra.Command {
+	var i incidents
+	var all bool
+	cmd := &cobra.Command{
+		Use:   t.use,
+		Short: t.short,
+		Args:  usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := view{facts: t.facts, keep: func(r row) bool { return all || t.current(r) }, columns: t.columns}
 			return i.ask(cmd, func(ctx context.Context, running *remote.Client) error { return v.show(ctx, cmd, running, i.json()) })
 		},
 	}
 	i.flags(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "done ones too")
+	cmd.Flags().BoolVar(&all, "all", false, t.all)
 	return cmd
+}
+
+// mostBrief is how many letters of a title a line of a table has.
+const mostBrief = 80
+
+// brief is text that fits into the last column of a line.
+func brief(value any, now time.Time) string {
+	letters := []rune(text(value, now))
+	if len(letters) > mostBrief {
+		return string(letters[:mostBrief]) + "…"
+	}
+	return string(letters)
 }
 
 // moment shows a time in UTC.
@@ -201,6 +217,10 @@ func printChain(cmd *cobra.Command, raw json.RawMessage, asJSON bool) error {
 	default:
 		fmt.Fprintf(out, "the chain does NOT hold: %d breaks in %d events\n", v.Chain.Broken, v.Chain.Events)
 		for _, b := range v.Chain.Breaks {
+			if b.N == 0 { // none can be named
+				fmt.Fprintf(out, "  %s\n", b.Why)
+				continue
+			}
 			fmt.Fprintf(out, "  event %d: %s\n", b.N, b.Why)
 		}
 	}

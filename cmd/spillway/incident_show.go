@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -81,7 +82,7 @@ func printIncident(out io.Writer, r *node.IncidentReport) error {
 			if f.Estimate {
 				mark = "estimate: "
 			}
-			fmt.Fprintf(table, "%s\t%.1f %s\t%s%s\n", f.Name, f.Value, f.Unit, mark, plainly(f.Formula))
+			fmt.Fprintf(table, "%s\t%s %s\t%s%s\n", f.Name, strings.TrimSuffix(fmt.Sprintf("%.1f", f.Value), ".0"), f.Unit, mark, plainly(f.Formula))
 		}
 	}
 	fmt.Fprintln(table, "\nTIME (UTC)\tWHO\tWHAT")

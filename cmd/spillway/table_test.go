@@ -44,3 +44,12 @@ func TestShort(t *testing.T) {
 		}
 	}
 }
+
+func TestBriefFitsIntoALine(t *testing.T) {
+	if got := brief("short", time.Time{}); got != "short" {
+		t.Errorf("short is %q", got)
+	}
+	if got := []rune(brief(strings.Repeat("ä", 300), time.Time{})); len(got) != mostBrief+1 || got[mostBrief] != '…' {
+		t.Errorf("long is %d letters", len(got))
+	}
+}

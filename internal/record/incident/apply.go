@@ -124,10 +124,13 @@ func actionHasEffect(kind string) bool {
 	return !slices.Contains([]string{"action.previewed", "action.begun", "action.refused", "action.failed", "action.expired"}, kind)
 }
 
-// ruled adds what was ruled out, each once.
+// ruled adds what was ruled out, each once: figures after a colon change all the
+// time, and those of the first time stay.
 func (i *Incident) ruled(lines []string) {
 	for _, line := range lines {
-		if !slices.Contains(i.Ruled, line) && len(i.Ruled) < mostMarks {
+		what, _, _ := strings.Cut(line, ":")
+		have := slices.ContainsFunc(i.Ruled, func(r string) bool { r, _, _ = strings.Cut(r, ":"); return r == what })
+		if !have && len(i.Ruled) < mostMarks {
 			i.Ruled = append(i.Ruled, line)
 		}
 	}

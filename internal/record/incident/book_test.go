@@ -354,3 +354,13 @@ func FuzzApply(f *testing.F) {
 		b.Due(at.Add(48 * time.Hour))
 	})
 }
+
+// TestRuledOutOnce: what is ruled out again with other figures is no new line.
+func TestRuledOutOnce(t *testing.T) {
+	var i Incident
+	i.ruled([]string{"database main is up: it answered 2 s ago", "traffic is normal: 5 transactions a second"})
+	i.ruled([]string{"database main is up: it answered 181 ms ago", "targets are healthy: 2 of 2"})
+	if len(i.Ruled) != 3 || i.Ruled[0] != "database main is up: it answered 2 s ago" {
+		t.Errorf("ruled out: %q", i.Ruled)
+	}
+}

@@ -107,7 +107,7 @@ func (b *Book) Note(ref string, n NotedBody, a Asker) ([]event.Event, error) {
 	case !utf8.ValidString(n.Text):
 		err = refuse("", "the note is not UTF-8")
 	case n.Clock != "" && !slices.Contains(Clocks(), n.Clock):
-		err = refuse(fmt.Sprintf("Clocks are %v.", Clocks()), "there is no clock %q", n.Clock)
+		err = refuse("Clocks are "+clockNames()+".", "there is no clock %q", n.Clock)
 	case n.When.After(a.At.Add(time.Minute)):
 		err = refuse("", "the note is about the future")
 	}
@@ -115,6 +115,15 @@ func (b *Book) Note(ref string, n NotedBody, a Asker) ([]event.Event, error) {
 		return nil, err
 	}
 	return []event.Event{a.draft(Noted, i.ID, n)}, nil
+}
+
+// clockNames are all clocks, for people.
+func clockNames() string {
+	var names []string
+	for _, c := range Clocks() {
+		names = append(names, string(c))
+	}
+	return strings.Join(names, ", ")
 }
 
 // Declare states an impact that was not measured.

@@ -326,7 +326,10 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-// number shows at most two digits after the point.
+// number shows at most two digits after the point, and none of what is large.
 func number(v float64) string {
+	if v >= 100_000 {
+		return fmt.Sprintf("%.0f", v)
+	}
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }

@@ -52,7 +52,7 @@ func escaper() *strings.Replacer {
 func Markdown(r *Report, charts map[string]string) string {
 	var p page
 	p.line("# Post-mortem: %s", cell(r.Title))
-	p.line("\nWritten by Spillway at %s from the record. **(A)** is measured or recorded, **(E)** is an estimate with its formula, prompts are for people.\n", utc(r.MadeAt))
+	p.line("\nWritten by Spillway at %s UTC from the record. **(A)** is measured or recorded, **(E)** is an estimate with its formula, prompts are for people.\n", utc(r.MadeAt))
 	r.facts(&p)
 	r.summary(&p)
 	r.clocks(&p)
@@ -165,7 +165,7 @@ func (r *Report) impact(p *page, charts map[string]string) {
 			[]string{"transactions failed (A)", fmt.Sprint(m.Failed), ""},
 			[]string{"transactions slow (A)", fmt.Sprint(m.Slow), "waited longer than the threshold for a server"},
 			[]string{"transactions valid (A)", fmt.Sprint(m.Valid), "between impact start and restored"},
-			[]string{"P95 before / peak / after (A)", fmt.Sprintf("%s / %s / %s", length(m.P95Before), length(m.P95Peak), length(m.P95After)), "worst workload; mean of the 15 min before, most during, mean of the 5 min after"},
+			[]string{"P95 before / peak / after (A)", fmt.Sprintf("%s / %s / %s", within(m.P95Before), within(m.P95Peak), within(m.P95After)), "worst workload; mean of the 15 min before, most during, mean of the 5 min after"},
 			[]string{"most waiting at once (A)", fmt.Sprint(m.Waiting), ""})
 		for _, u := range m.Upstreams {
 			rows = append(rows, []string{"peak connections of " + u.Upstream + " (A)", fmt.Sprintf("%d of %d", u.Used, u.Usable), "at " + clock(u.At)})
@@ -206,6 +206,14 @@ func amount(f Figure) string {
 		return fmt.Sprintf("%.1f %%", f.Value)
 	}
 	return number(f.Value) + " " + f.Unit
+}
+
+// within is the P95 of a span; 0 is that of one in which nothing ran to its end.
+func within(seconds float64) string {
+	if seconds == 0 {
+		return "no transactions"
+	}
+	return length(seconds)
 }
 
 // length shows seconds in the units a person would use.

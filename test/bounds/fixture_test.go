@@ -147,6 +147,31 @@ func (l *load) reap() (served int, p99 time.Duration, errs map[string]int) {
 	return served, p99, errs
 }
 
+// figures are those of several stretches of a load.
+type figures struct {
+	took   []time.Duration
+	failed int
+}
+
+// add takes what the load has done since the last time.
+func (f *figures) add(l *load) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.took = append(f.took, l.took...)
+	for _, n := range l.errs {
+		f.failed += n
+	}
+	l.took, l.errs = nil, map[string]int{}
+}
+
+func (f *figures) p99() time.Duration {
+	if len(f.took) == 0 {
+		return 0
+	}
+	slices.Sort(f.took)
+	return f.took[len(f.took)*99/100]
+}
+
 func ask(ctx context.Context, c *pgx.Conn) error {
 	var n int
 	return c.QueryRow(ctx, "SELECT n FROM item WHERE id = 7").Scan(&n)

@@ -4,16 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
-	"math/rand/v2"
 	"net"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"spillway/internal/pgtest"
 )
@@ -160,59 +156,4 @@ func paced(t *testing.T, log string) {
 	if n == 0 {
 		t.Error("PostgreSQL's log tells of no login")
 	}
-}
-
-// TestBooksAfterChaos: clients that die anywhere, server processes that are
-// killed: in the end we hold exactly what PostgreSQL says we do.
-func TestBooksAfterChaos(t *testing.T) {
-	s := server(t)
-	p := serve(t, s, workloads, nil)
-	chaos := func(ctx context.Context, c *pgx.Conn) error {
-		if _, err := c.Exec(ctx, "BEGIN"); err != nil {
-			return err
-		}
-		if rand.IntN(3) == 0 {
-			return c.PgConn().Conn().Close() // dies in its transaction
-		}
-		_, err := c.Exec(ctx, "SELECT pg_sleep(0.005)")
-		if err == nil {
-			_, err = c.Exec(ctx, "COMMIT")
-		}
-		return err
-	}
-	loads := []*load{run(t, p, "api", "web", 30, 0, chaos), run(t, p, "worker", "celery", 20, 0, chaos), run(t, p, "one", "x", 20, 0, chaos)}
-	span := 5 * time.Second
-	if long() {
-		span = time.Minute
-	}
-	kills := 0
-	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		rows, err := s.Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('api', 'worker', 'one') ORDER BY random() LIMIT 2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		kills += len(rows)
-	}
-	for _, l := range loads {
-		l.stop()
-		l.done.Wait()
-	}
-	t.Logf("%d server processes were killed", kills)
-	var last string
-	eventually(t, "the books agree", limit, func() bool {
-		rows, err := pgtest.Console(p, "SHOW SERVERS")
-		if err != nil {
-			t.Fatal(err)
-		}
-		there := s.Value(t, "SELECT count(*) FROM pg_stat_activity WHERE usename IN ('api', 'worker', 'one', 'oncall')")
-		ours := 0
-		for _, row := range rows {
-			if row["user"] != "postgres" {
-				ours++
-			}
-		}
-		last = strconv.Itoa(ours) + " ours, " + there + " on the server"
-		return strconv.Itoa(ours) == there
-	})
-	t.Log(last)
 }

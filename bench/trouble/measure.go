@@ -66,6 +66,10 @@ func (r *rig) stretch(ctx context.Context, m *measured) error {
 // at least, and until it is a finding; then mends it and waits until that is
 // cleared.
 func (r *rig) during(ctx context.Context, m *measured, end time.Time) error {
+	// A finding of the trouble before may have come back for a moment.
+	if _, err := r.watch.until(ctx, m.trouble, false); err != nil {
+		return err
+	}
 	began := time.Now()
 	if err := m.make(ctx); err != nil {
 		return fmt.Errorf("make the trouble: %w", err)

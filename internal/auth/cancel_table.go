@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bufio"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -13,9 +14,8 @@ import (
 // safe for concurrent use. There may be many thousand sessions, so their entries
 // lie side by side and have short keys in them.
 type CancelTable[V any] struct {
-	random io.Reader
-
 	mu     sync.Mutex // guards all below
+	random io.Reader
 	pids   pidSequence
 	live   map[int32]int32 // process id → the first of its entries
 	blocks []*[cancelBlock]cancelEntry[V]
@@ -48,10 +48,14 @@ type Ticket struct {
 	index int32
 }
 
+// keyStock is how many random bytes are asked for at a time: the call costs more
+// than the bytes. They are as secret as the keys in use, which lie beside them.
+const keyStock = 512
+
 // NewCancelTable makes an empty table. random nil means crypto/rand.Reader.
 func NewCancelTable[V any](random io.Reader) (*CancelTable[V], error) {
 	if random == nil {
-		random = rand.Reader
+		random = bufio.NewReaderSize(rand.Reader, keyStock)
 	}
 	pids, err := newPIDSequence(random)
 	if err != nil {

@@ -285,6 +285,7 @@ func (l *loop) farewell(c *client, rep wire.Report) {
 		return
 	}
 	if c.phase != phaseTLS {
+		l.tellOwed(c)
 		l.send(&c.endpoint, wire.AppendReport(nil, wire.ErrorResponse, rep))
 	}
 	l.dropClient(c)

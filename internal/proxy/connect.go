@@ -134,11 +134,7 @@ func (l *loop) enroll(pl *pool, ss *schedule.Server, k *link) error {
 	s := &server{sched: ss, pool: pl, loop: l, id: l.proxy.ids.Add(1), pid: k.pid, key: k.key, addr: k.addr, params: k.params,
 		openedAt: l.now, requestAt: l.now}
 	s.endpoint = endpoint{fd: int32(fd), role: roleServer, slot: -1}
-	settings := welcomeOf(k.params).settings()
-	for _, p := range k.params {
-		settings = settings.With(p.Name, p.Value)
-	}
-	s.sess = *session.NewServer(l.cache, settings)
+	s.sess = *session.NewServer(l.cache, settingsOf(k.params))
 	for _, p := range l.proxy.pools.startup(ss.Fit) {
 		s.oneWay = s.oneWay || p.Name == "replication"
 	}

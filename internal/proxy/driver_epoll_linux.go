@@ -301,7 +301,7 @@ const acceptsPerTurn = 32
 
 func (d *epoll) accept(ep *endpoint) {
 	for range acceptsPerTurn {
-		fd, _, err := unix.Accept4(int(ep.fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, err := acceptOne(int(ep.fd))
 		switch {
 		case err == nil:
 			d.sink.accepted(ep, fd)

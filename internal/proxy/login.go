@@ -27,8 +27,9 @@ type login struct {
 	endPoint []byte
 	cert     string // common name of the client's certificate
 	database *Database
-	requests int  // SSL and GSS requests seen
-	adapted  bool // the settings asked for are in the session
+	requests int    // SSL and GSS requests seen
+	owed     []byte // told to the client with what it is told next
+	adapted  bool   // the settings asked for are in the session
 }
 
 // spareLogins is how many a loop keeps for clients to come.
@@ -75,7 +76,7 @@ func (l *loop) accepted(ln *endpoint, fd int) {
 		return
 	}
 	if !local {
-		tune(fd, pol.TCPKeepAlive)
+		l.tuned(ln, fd, pol.TCPKeepAlive)
 	}
 	c.counted = true
 	l.proxy.gate.logging.Add(1)
@@ -437,7 +438,7 @@ func (l *loop) scramProof(c *client, body []byte) {
 		l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthSASLContinue, reply))
 		return
 	}
-	l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthSASLFinal, reply))
+	lg.owed = wire.AppendAuth(lg.owed, wire.AuthSASLFinal, reply)
 	if keys, ok := lg.scram.Keys(); ok {
 		lg.keys = &keys
 	}
@@ -465,6 +466,7 @@ func (l *loop) authenticated(c *client) {
 		l.proxy.gate.logging.Add(-1)
 	}
 	if l.isConsole(c) {
+		l.tellOwed(c)
 		l.openConsole(c, pol)
 		return
 	}
@@ -498,10 +500,11 @@ func (l *loop) authenticated(c *client) {
 	l.classify(c, pol)
 	c.login.database = d
 	c.pool.learn(c.login, d, pol)
-	l.send(&c.endpoint, wire.AppendAuth(nil, wire.AuthOK, nil))
+	c.login.owed = wire.AppendAuth(c.login.owed, wire.AuthOK, nil)
 	l.proxy.logins.Add(1)
 	c.phase = phaseWelcome
 	l.prepare(c, pol, d)
+	l.tellOwed(c) // it waits for a server
 }
 
 func forced(d *Database) string {

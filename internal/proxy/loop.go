@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"spillway/internal/schedule"
 	"spillway/internal/session"
@@ -38,6 +39,9 @@ type loop struct {
 	limitsFor *ruling // that limitSets are of
 	limitSets map[limitKey]*limits
 	works     map[workKey]*work
+	told      map[greeting][]byte // how clients are welcomed
+	words     []byte              // scratch: what one client is told at login
+	keepAlive time.Duration       // that the listeners were tuned with
 	places    places
 	turns     []*turn // for clients that become active
 	timers    []*timer

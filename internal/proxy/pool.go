@@ -8,6 +8,7 @@ import (
 
 	"spillway/internal/auth"
 	"spillway/internal/schedule"
+	"spillway/internal/session"
 	"spillway/internal/wire"
 )
 
@@ -39,6 +40,7 @@ type pool struct {
 // welcome is what a server reported at login: what clients are told at theirs.
 type welcome struct {
 	params []wire.Param
+	base   session.Settings // in params, without application_name
 }
 
 // credentials are what logs in to the server as the pool's role.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +25,8 @@ type listener struct {
 	addr string
 	path string      // of a unix socket: removed at the end
 	made fs.FileInfo // the socket's file, to tell it from a successor's
+	// inherited sockets may hold connections that came before we tuned it.
+	inherited bool
 }
 
 func (ln *listener) close() {
@@ -96,6 +100,8 @@ func (p *Proxy) listenTCP(at Listen, ip netip.Addr, port int) (*listener, error)
 				ln.addr, port = real.String(), int(real.Port())
 			}
 		}
+		l.keepAlive = p.policy.Load().TCPKeepAlive
+		tune(fd, l.keepAlive)
 		l.lns = append(l.lns, newDoor(fd, ln))
 	}
 	return ln, nil
@@ -137,7 +143,7 @@ func (p *Proxy) inherit(at Listen) ([]*listener, error) {
 		return nil, fmt.Errorf("take inherited socket %d: %w", at.FD, err)
 	}
 	unix.CloseOnExec(at.FD)
-	ln := &listener{at: at}
+	ln := &listener{at: at, inherited: true}
 	if sa, err := unix.Getsockname(at.FD); err == nil {
 		if a, ok := addrOfSockaddr(sa); ok {
 			ln.addr = a.String()
@@ -220,8 +226,12 @@ func steer(fd, ours int) {
 
 // acceptOne takes one connection that waits; an error means there is none.
 func acceptOne(listener int) (int, error) {
-	fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	return fd, err
+	// Without an address: unix.Accept4 would also ask for the socket's protocol.
+	fd, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(fd), nil
 }
 
 func addrOfSockaddr(sa unix.Sockaddr) (netip.AddrPort, bool) {
@@ -236,12 +246,27 @@ func addrOfSockaddr(sa unix.Sockaddr) (netip.AddrPort, bool) {
 
 // peerOf tells where a connection comes from; local is true for unix sockets.
 func peerOf(fd int) (addr netip.AddrPort, local bool) {
-	sa, err := unix.Getpeername(fd)
-	if err != nil {
+	// unix.Getpeername asks for the protocol as well, and allocates.
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	_, _, errno := syscall.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
 		return netip.AddrPort{}, false
 	}
-	a, ok := addrOfSockaddr(sa)
-	return a, !ok
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), netOrder(a.Port)), false
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), netOrder(a.Port)), false
+	}
+	return netip.AddrPort{}, true
+}
+
+// netOrder reads a port as sockaddr has it, in the network's order of bytes.
+func netOrder(port uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&port))[:])
 }
 
 func localOf(fd int) netip.AddrPort {
@@ -253,13 +278,31 @@ func localOf(fd int) netip.AddrPort {
 	return a
 }
 
-// tune sets what every client's TCP socket has.
+// tune sets what every client's TCP socket has. Sockets inherit it from their
+// listener.
 func tune(fd int, keepAlive time.Duration) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if keepAlive > 0 {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAlive/time.Second))
+	if keepAlive <= 0 {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
+		return
 	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAlive/time.Second))
+}
+
+// tuned sees to it that a client's socket is tuned. After a reload that changed
+// keepAlive the listeners are tuned anew; what had connected by then, but for
+// this client, keeps what it has.
+func (l *loop) tuned(ln *endpoint, fd int, keepAlive time.Duration) {
+	if l.keepAlive != keepAlive {
+		l.keepAlive = keepAlive
+		for _, ep := range l.lns {
+			tune(int(ep.fd), keepAlive)
+		}
+	} else if !ln.ofListener().listener.inherited {
+		return
+	}
+	tune(fd, keepAlive)
 }
 
 func sayAndClose(fd int, b []byte) {

@@ -84,9 +84,24 @@ func (s *Startup) params(body []byte) error {
 		if !ok {
 			return fmt.Errorf("%w: parameter %q has no value", ErrStartup, name)
 		}
-		s.set(string(name), string(value))
+		s.set(nameOf(name), string(value))
 		body = rest
 	}
+}
+
+// nameOf spares a copy of the names that nearly every client sends.
+func nameOf(name []byte) string {
+	switch string(name) {
+	case "user":
+		return "user"
+	case "database":
+		return "database"
+	case "application_name":
+		return "application_name"
+	case "client_encoding":
+		return "client_encoding"
+	}
+	return string(name)
 }
 
 func (s *Startup) set(name, value string) {

@@ -26,7 +26,7 @@ func parseFlags(args []string) (options, error) {
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of every cell; each pooler has one turn a round")
 	f.IntVar(&o.seconds, "seconds", 4, "seconds of a turn, the first of which is warm-up; at least 3")
 	f.StringVar(&o.cells, "cells", "", "run only the cells whose name matches this regular expression")
-	f.StringVar(&o.poolers, "poolers", "pgbouncer,spillway-epoll,spillway-uring", "who runs: direct, pgbouncer, spillway-epoll, ...; name+FILE adds FILE to its config")
+	f.StringVar(&o.poolers, "poolers", "pgbouncer,spillway-epoll,spillway-uring", "who runs: direct, pgbouncer, spillway-epoll, ...; name@BINARY runs that spillway, name+FILE adds FILE to its config")
 	f.StringVar(&o.base, "base", "", "the pooler that ratios are to; default: the first of -poolers")
 	f.IntVar(&o.scale, "scale", 20, "pgbench scale")
 	f.IntVar(&o.poolSize, "pool", 20, "servers per pool")

@@ -98,6 +98,7 @@ func (r *rig) startContenders() error {
 
 func (r *rig) startContender(spec string) (*contender, error) {
 	name, extraFile, _ := strings.Cut(spec, "+")
+	name, binary, _ := strings.Cut(name, "@")
 	kind, err := pgtest.ParseKind(name)
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (r *rig) startContender(spec string) (*contender, error) {
 	}
 	p, err := pgtest.StartPooler(kind, pgtest.PoolerConfig{
 		Server: r.server, Users: map[string]string{"postgres": ""}, PoolSize: r.options.poolSize,
-		MaxClients: r.options.idle + 2000, Certs: r.certs, UnixServer: r.options.unixServer, Overlay: extra,
+		MaxClients: r.options.idle + 2000, Certs: r.certs, UnixServer: r.options.unixServer, Overlay: extra, Binary: binary,
 	})
 	if err != nil {
 		return nil, err

@@ -70,6 +70,8 @@ type PoolerConfig struct {
 	Overlay []byte
 	// INI holds lines for PgBouncer's [pgbouncer].
 	INI string
+	// Binary is the spillway to run; empty: SpillwayBinary's.
+	Binary string
 }
 
 // Pooler is a running one of some kind. For direct there is no process.
@@ -112,7 +114,7 @@ func StartPooler(k Kind, cfg PoolerConfig) (*Pooler, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := SpillwayOptions{Listen: p.Addr(), Admin: p.Admin, Files: map[string]string{"userlist.txt": cfg.userlist()}}
+	o := SpillwayOptions{Binary: cfg.Binary, Listen: p.Addr(), Admin: p.Admin, Files: map[string]string{"userlist.txt": cfg.userlist()}}
 	if p.Proxy, err = LaunchSpillway(yaml, o); err != nil {
 		return nil, err
 	}

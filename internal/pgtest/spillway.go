@@ -26,6 +26,7 @@ type SpillwayOptions struct {
 	Args   []string          // more arguments of serve
 	Env    []string          // NAME=value, on top of this process's
 	Ready  time.Duration     // how long to wait; 0 is 3 min
+	Binary string            // what is run; empty: SpillwayBinary's
 }
 
 // Spillway runs `spillway serve` with the YAML until the test ends, then stops
@@ -50,7 +51,10 @@ func Spillway(t testing.TB, yaml string, o SpillwayOptions) *Proxy {
 
 // LaunchSpillway is Spillway outside tests; the caller must CloseSpillway.
 func LaunchSpillway(yaml string, o SpillwayOptions) (*Proxy, error) {
-	path, err := SpillwayBinary()
+	path, err := o.Binary, error(nil)
+	if path == "" {
+		path, err = SpillwayBinary()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ FUZZTIME ?= 10m
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: run build test check race fuzz bench bench-sweep bench-trouble drill clean help
+.PHONY: run build test check race fuzz bench bench-sweep bench-trouble drill mutants clean help
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ $(LINT):
 
 fuzz: ## every fuzz target for FUZZTIME (default 10m), one after the other
 	@FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
+
+mutants: ## break the core on purpose, fault by fault: each must be noticed by the test named with it (about 3 minutes)
+	$(GO) run ./test/mutants $(ARGS)
 
 bench: ## Spillway against the distribution's PgBouncer; writes docs/benchmarks.md
 	$(GO) run ./bench

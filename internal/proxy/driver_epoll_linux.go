@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -25,6 +26,9 @@ type epoll struct {
 	buf    []byte
 	births int32       // tells an index's endpoint from its predecessor
 	full   []*endpoint // listeners that rest, for want of a descriptor
+	spares spares
+	bustle bustle
+	dirty  []*endpoint // have bytes to send at the turn's end
 }
 
 const (
@@ -32,6 +36,8 @@ const (
 	wakeIndex  = -1
 	// readsPerTurn bounds how long one busy endpoint keeps others waiting.
 	readsPerTurn = 4
+	// gathered is up to where bytes are worth a copy to be sent with others.
+	gathered = 4 << 10
 )
 
 func newEpoll(s sink) (driver, error) {
@@ -90,11 +96,16 @@ func (d *epoll) forget(ep *endpoint) {
 
 func (d *epoll) remove(ep *endpoint) {
 	d.forget(ep)
+	if ep.pending() > 0 && !ep.hung {
+		d.write(ep, ep.out[ep.sent:]) // last words get one attempt
+	}
+	d.drop(ep)
 	unix.Close(int(ep.fd))
 	ep.fd = -1
 }
 
 func (d *epoll) release(ep *endpoint, done func()) {
+	d.dirty = slices.DeleteFunc(d.dirty, func(e *endpoint) bool { return e == ep }) // what is kept goes with it
 	d.forget(ep)
 	_ = unix.EpollCtl(d.fd, unix.EPOLL_CTL_DEL, int(ep.fd), nil)
 	done()
@@ -111,6 +122,11 @@ func (d *epoll) send(ep *endpoint, b []byte) {
 	if ep.closed || len(b) == 0 {
 		return
 	}
+	if ep.pending() == 0 && len(b) < gathered && ep.slot >= 0 && d.bustle.dense() {
+		d.dirty = append(d.dirty, ep)
+		d.keep(ep, b)
+		return
+	}
 	if ep.pending() == 0 {
 		n := d.write(ep, b)
 		b = b[n:]
@@ -118,14 +134,20 @@ func (d *epoll) send(ep *endpoint, b []byte) {
 			return
 		}
 	}
-	ep.keep(b)
+	d.keep(ep, b)
 }
 
 // keep puts b behind what waits to be sent.
-func (ep *endpoint) keep(b []byte) {
+func (d *epoll) keep(ep *endpoint, b []byte) {
 	if ep.sent > 0 && ep.sent*2 >= len(ep.out) {
 		ep.out = ep.out[:copy(ep.out, ep.out[ep.sent:])]
 		ep.sent = 0
+	}
+	if n := ep.pending() + len(b); len(ep.out)+len(b) > cap(ep.out) {
+		old := ep.out
+		ep.out = append(d.spares.take(2*n), old[ep.sent:]...)
+		ep.sent = 0
+		d.spares.give(old)
 	}
 	ep.out = append(ep.out, b...)
 }
@@ -150,6 +172,19 @@ func (d *epoll) write(ep *endpoint, b []byte) int {
 	return done
 }
 
+// flushAll sends what the turn has gathered. Woken all at once at its end the
+// peers take the processor from us once, not after every write.
+func (d *epoll) flushAll() {
+	for i := 0; i < len(d.dirty); i++ { // a peer that goes on meanwhile adds to it
+		ep := d.dirty[i]
+		d.dirty[i] = nil
+		if !ep.closed {
+			d.flush(ep)
+		}
+	}
+	d.dirty = d.dirty[:0]
+}
+
 func (d *epoll) flush(ep *endpoint) {
 	before := ep.pending()
 	if before == 0 {
@@ -157,14 +192,20 @@ func (d *epoll) flush(ep *endpoint) {
 	}
 	ep.sent += d.write(ep, ep.out[ep.sent:])
 	if ep.pending() == 0 {
-		ep.out, ep.sent = nil, 0
+		d.drop(ep)
 	}
 	if ep.pending() < lowWater {
 		d.sink.drained(ep)
 	}
 }
 
+func (d *epoll) drop(ep *endpoint) {
+	d.spares.give(ep.out)
+	ep.out, ep.sent = nil, 0
+}
+
 func (d *epoll) turn(wait int64) error {
+	d.flushAll()
 	if len(d.ready) > 0 {
 		wait = 0
 	}
@@ -175,6 +216,7 @@ func (d *epoll) turn(wait int64) error {
 	if err != nil {
 		return err
 	}
+	d.bustle.add(n)
 	d.listenAgain()
 	for i := range n {
 		d.event(&d.events[i])
@@ -355,7 +397,7 @@ func (d *epoll) close() {
 // The raw calls return at once, so the runtime need not know of them.
 
 func rawRead(fd int, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 	runtime.KeepAlive(b)
 	if errno != 0 {
 		return -1, errno

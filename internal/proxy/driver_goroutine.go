@@ -379,6 +379,15 @@ func (d *goroutines) send(ep *endpoint, b []byte) {
 	}
 }
 
+// keep puts b behind what waits to be sent.
+func (ep *endpoint) keep(b []byte) {
+	if ep.sent > 0 && ep.sent*2 >= len(ep.out) {
+		ep.out = ep.out[:copy(ep.out, ep.out[ep.sent:])]
+		ep.sent = 0
+	}
+	ep.out = append(ep.out, b...)
+}
+
 // write hands a copy to the writer: what comes meanwhile may move ep.out.
 func (d *goroutines) write(p *porter) {
 	if p.writing == nil && p.ep.pending() > 0 && !p.ep.hung {

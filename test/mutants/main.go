@@ -135,13 +135,17 @@ func (f *failure) Error() string {
 	return strings.Join(lines[max(0, len(lines)-12):], "\n")
 }
 
-// by tells whether it was the catcher that failed, rather than the build.
-func (f *failure) by(c catcher) bool { return strings.Contains(f.out, "--- FAIL: "+c.test+" ") }
+// by tells whether it was the catcher that failed, rather than the build. One
+// that waits for ever for an answer has noticed as well.
+func (f *failure) by(c catcher) bool {
+	hung := strings.Contains(f.out, "panic: test timed out") && strings.Contains(f.out, "\t"+c.test)
+	return hung || strings.Contains(f.out, "--- FAIL: "+c.test+" ")
+}
 
 // test runs a catcher; overlay "" is the unbroken tree.
 func (b *bench) test(ctx context.Context, c catcher, overlay string) error {
 	env := os.Environ()
-	args := []string{"test", "-vet=off", "-count=1", "-timeout", "5m", "-run", "^" + c.test + "$"}
+	args := []string{"test", "-vet=off", "-count=1", "-timeout", "3m", "-run", "^" + c.test + "$"}
 	if c.built {
 		binary := filepath.Join(b.dir, "spillway")
 		if err := b.goTool(ctx, env, overlaid(overlay, "build", "-o", binary, "./cmd/spillway")); err != nil {

@@ -71,9 +71,9 @@ var mutants = []mutant{
 		new:     "s.Lease++",
 	},
 	{
-		name: "half-a-message-is-lost", file: "internal/proxy/loop.go", catcher: differential,
+		name: "half-a-message-comes-twice", file: "internal/proxy/loop.go", catcher: differential,
 		old: "ep.in = append(l.buffer(), rest...)",
-		new: "ep.in = l.buffer()",
+		new: "ep.in = append(append(l.buffer(), rest...), rest...)",
 	},
 	{
 		name: "answer-to-our-own-goes-to-the-client", file: "internal/session/server.go", catcher: differential,

@@ -120,13 +120,14 @@ func gone(err error) bool {
 // go at timeouts.client_login; afterwards it harms nobody, and holds no server.
 func TestSilence(t *testing.T) {
 	eachDriver(t, func(t *testing.T, k pgtest.Kind) {
-		p := begin(t, k, pgtest.PoolerConfig{Users: map[string]string{"postgres": ""}, Set: map[string]any{"timeouts.client_login": "2s"}})
+		p := begin(t, k, pgtest.PoolerConfig{Users: map[string]string{"postgres": ""}, Set: map[string]any{"timeouts.client_login": "8s"}})
 		b := watch(t, p)
 		before, err := stand(p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		startup := raw.Startup(raw.V30, map[string]string{"user": "postgres", "database": "app"})
+		var silent sync.WaitGroup
 		for _, half := range [][]byte{nil, startup[:3], startup[:20], startup[:len(startup)-1]} {
 			c, err := raw.Dial(p.Addr())
 			if err != nil {
@@ -135,11 +136,14 @@ func TestSilence(t *testing.T) {
 			if err := c.Send(half); err != nil {
 				t.Fatal(err)
 			}
-			if codes, err := ending(c); err != nil || len(codes) > 1 {
-				t.Errorf("%d bytes, then silence: %v, %v", len(half), codes, err)
-			}
-			c.Close()
+			silent.Go(func() {
+				defer c.Close()
+				if codes, err := ending(c); err != nil || len(codes) > 1 {
+					t.Errorf("%d bytes, then silence: %v, %v", len(half), codes, err)
+				}
+			})
 		}
+		silent.Wait()
 		holdHalf(t, p)
 		settle(t, p, before)
 		b.leave(t)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -61,15 +62,20 @@ func (l *loop) sendCancel(s *server, done func()) {
 		defer l.proxy.workers.Done()
 		ctx, stop := withTimeout(l.proxy.background, wait, 10*time.Second)
 		defer stop()
-		if err := cancelAt(ctx, conf, addr, encrypted, wire.AppendCancel(nil, pid, key)); err != nil {
-			l.log.Warn("cancel request failed", "server", s.id, "pid", pid, "error", err)
+		sent, err := cancelAt(ctx, conf, addr, encrypted, wire.AppendCancel(nil, pid, key))
+		if err != nil {
+			l.log.Warn("cancel request failed", "server", s.id, "pid", pid, "sent", sent, "error", err)
 		}
-		s.loop.post(func() { s.loop.canceled(s, done) })
+		s.loop.post(func() { s.loop.canceled(s, sent && err != nil, done) })
 	}()
 }
 
-func (l *loop) canceled(s *server, done func()) {
+// canceled is the end of a cancel request. A loose one was sent, and nothing
+// told that it was through: it may still come, however late, and hit whoever has
+// the server then. Such a server serves nobody else.
+func (l *loop) canceled(s *server, loose bool, done func()) {
 	s.cancels--
+	s.loose = s.loose || loose
 	if done != nil {
 		done()
 	}
@@ -82,15 +88,16 @@ func (l *loop) canceled(s *server, done func()) {
 }
 
 // cancelAt delivers a cancel request and waits for the server to close, which
-// it does when the signal is sent.
-func cancelAt(ctx context.Context, u *Upstream, addr string, encrypted bool, packet []byte) error {
+// it does when the signal is sent. sent with an error: the request is out, and
+// whether it has had its effect is not known.
+func cancelAt(ctx context.Context, u *Upstream, addr string, encrypted bool, packet []byte) (sent bool, err error) {
 	network := "tcp"
 	if strings.HasPrefix(addr, "/") {
 		network = "unix"
 	}
 	nc, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer nc.Close()
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
@@ -98,15 +105,22 @@ func cancelAt(ctx context.Context, u *Upstream, addr string, encrypted bool, pac
 	rw := nc
 	if encrypted {
 		if rw, err = cancelTLS(ctx, nc, u); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if _, err := rw.Write(packet); err != nil {
-		return err
+		return true, err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(nc, 1<<16))
-	return nil
+	n, err := io.Copy(io.Discard, io.LimitReader(nc, mostCancelAnswer))
+	if err == nil && n == mostCancelAnswer {
+		err = errors.New("the server answers without end")
+	}
+	return true, err
 }
+
+// mostCancelAnswer bounds what is read of an answer to a cancel request: there is
+// none, but for what ends a TLS session.
+const mostCancelAnswer = 1 << 16
 
 func cancelTLS(ctx context.Context, nc net.Conn, u *Upstream) (net.Conn, error) {
 	if !u.DirectTLS {

@@ -31,6 +31,7 @@ type server struct {
 	listed    bool  // on loop.settled
 	reset     bool  // the reset query must run before it is anybody else's
 	fence     bool  // a cancel was sent: an empty query must absorb one that comes late
+	loose     bool  // a cancel request may still reach it: never reused
 	oneWay    bool  // a replication connection: never reused
 	fatal     bool  // the server announced its end
 	told      bool  // and its client has heard it

@@ -19,7 +19,7 @@ func (l *loop) release(s *server) {
 	if s.closed {
 		return
 	}
-	if s.oneWay || s.fatal || l.proxy.state.Load() == stateClosed {
+	if s.oneWay || s.fatal || s.loose || l.proxy.state.Load() == stateClosed {
 		l.closeServer(s, "not reusable")
 		return
 	}
@@ -76,6 +76,10 @@ func (l *loop) abandon(s *server, c *client) {
 
 // clean brings a quiet server without a client to where it can be released.
 func (l *loop) clean(s *server) {
+	if s.loose {
+		l.closeServer(s, "a cancel request may still reach it")
+		return
+	}
 	rul := l.proxy.policy.Load()
 	sql, todo := "", true
 	switch {

@@ -29,10 +29,9 @@ func (c *Config) Ordered() []string {
 
 func (k *checker) checkWorkloads() {
 	names := k.c.Ordered()
-	matches := map[string]string{}
-	for _, name := range names {
+	for i, name := range names {
 		w := k.c.Workloads[name]
-		k.checkMatch(name, w, matches)
+		k.checkMatch(name, w, names[:i])
 		k.checkMatchValues(join(join("workloads", name), "leak_exempt"), &w.LeakExempt)
 		k.checkBounds(name, w)
 	}
@@ -41,8 +40,9 @@ func (k *checker) checkWorkloads() {
 	}
 }
 
-// checkMatch refuses a workload that no client can ever be in.
-func (k *checker) checkMatch(name string, w *Workload, seen map[string]string) {
+// checkMatch refuses a workload that no client can ever be in; the names before
+// it are those of workloads that are tried first.
+func (k *checker) checkMatch(name string, w *Workload, before []string) {
 	at := join("workloads", name)
 	if name == defaultWorkload {
 		if !w.Match.Empty() {
@@ -57,12 +57,13 @@ func (k *checker) checkMatch(name string, w *Workload, seen map[string]string) {
 		return
 	}
 	k.checkMatchValues(join(at, "match"), &w.Match)
-	key := fmt.Sprintf("%q", []any{w.Match.User, w.Match.Database, w.Match.ApplicationName, w.Match.Address, w.Match.Tag})
-	if before, ok := seen[key]; ok {
-		k.fail(join(at, "match"), complaint{what: fmt.Sprintf("workload %s can never match: %s before it matches the same", quoteKey(name), quoteKey(before)), mend: "tell them apart, or remove one"})
-		return
+	for _, other := range before {
+		if first := k.c.Workloads[other]; !first.Match.Empty() && first.Match.covers(&w.Match) {
+			k.fail(join(at, "match"), complaint{what: fmt.Sprintf("workload %s can never match: %s before it takes all that it would", quoteKey(name), quoteKey(other)),
+				mend: fmt.Sprintf("put %s first, or tell them apart", quoteKey(name))})
+			return
+		}
 	}
-	seen[key] = name
 }
 
 func (c *Config) matchBroken(at string) bool {

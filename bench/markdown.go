@@ -31,6 +31,7 @@ kernel's clock of the process) and the total with PostgreSQL (its control group)
 		}
 	}
 	r.notes(&b)
+	b.WriteString("\nWhere goals are missed, and why, stands in [speed.md](speed.md); what rules cost on the hot path in [workloads.md](workloads.md#figures).\n")
 	return b.String()
 }
 

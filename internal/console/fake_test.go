@@ -98,7 +98,7 @@ func (f *fakeFacts) UserStats(context.Context) ([]proxy.UserStat, error) {
 
 func (f *fakeFacts) Upstreams(context.Context) ([]proxy.UpstreamStat, error) {
 	return answered(f, []proxy.UpstreamStat{
-		{Name: "main", Usable: 97, Used: 20, Waiting: 3, OldestWait: 13 * time.Second, Breaker: "closed", Address: "10.0.1.1:5432", ServerVersion: "15.8"},
+		{Name: "main", Usable: 97, Used: 20, Waiting: 3, OldestWait: 13 * time.Second, Breaker: "closed", Address: "10.0.1.1:5432", ServerVersion: "15.8", OperatorSlots: 3, OperatorServers: 2, Calm: true, LoginsFree: 77},
 		{Name: "far", Usable: 50, Breaker: "open", BreakerReason: "connection refused", NextProbe: 250 * time.Millisecond},
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// What an idle client takes is told in docs/benchmarks.md: a field more there
+// What an idle client takes is told in docs/speed.md: a field more there
 // should be one that idle clients need.
 func TestClientIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(client{}); n > 288 {

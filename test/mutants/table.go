@@ -47,7 +47,7 @@ var mutants = []mutant{
 		new:     "fx.ToServer = append(append(fx.ToServer, cs.name...), 0)",
 	},
 	{
-		name: "skipped-parse-stays-in-the-books", file: "internal/session/server.go",
+		name: "skipped-parse-stays-in-the-books", file: "internal/session/failed.go",
 		catcher: catcher{pkg: "./internal/session", test: "TestErrorUndoesWhatWasSkipped"},
 		old:     "s.undo(&skipped[i], i == 0)",
 		new:     "_ = i",
@@ -76,7 +76,7 @@ var mutants = []mutant{
 		new: "ep.in = append(append(l.buffer(), rest...), rest...)",
 	},
 	{
-		name: "answer-to-our-own-goes-to-the-client", file: "internal/session/server.go", catcher: differential,
+		name: "answer-to-our-own-goes-to-the-client", file: "internal/session/back.go", catcher: differential,
 		old: "forward = s.owner != nil && (s.ops.empty() || s.ops.first().flags&flagSwallow == 0)",
 		new: "forward = s.owner != nil",
 	},

@@ -40,11 +40,14 @@ func (r *rig) measure(ctx context.Context, t trouble) (*measured, error) {
 	return m, r.pair(ctx, &m.without)
 }
 
-// stretch is one trouble of -minutes, with as many slices without it, half of
-// them before.
+// mostWithout bounds the pairs of slices without a trouble that lasts.
+const mostWithout = 20
+
+// stretch is one trouble of -minutes, with as many slices without it up to
+// mostWithout pairs, half of them before.
 func (r *rig) stretch(ctx context.Context, m *measured) error {
 	stay := time.Duration(r.minutes * float64(time.Minute))
-	pairs := max(int(stay/(2*time.Duration(r.seconds)*time.Second)), 2)
+	pairs := min(max(int(stay/(2*time.Duration(r.seconds)*time.Second)), 2), mostWithout)
 	for range pairs / 2 {
 		if err := r.pair(ctx, &m.without); err != nil {
 			return err

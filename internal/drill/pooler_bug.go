@@ -52,7 +52,7 @@ func poolerBugPlay(scale float64) Play {
 			},
 		},
 		API: load.API{
-			Rate: 60, Deadline: span(scale, 5*time.Second, 4*time.Second), Conns: 10, Lifetime: time.Second, Rows: 10000, Retry: true,
+			Rate: 60, Deadline: 5 * time.Second, Conns: 10, Lifetime: time.Second, Rows: 10000, Retry: true,
 			SQL: []string{"SELECT v FROM item WHERE id = $1"},
 		},
 		Load: []string{

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"spillway/internal/machine"
 )
@@ -177,7 +178,7 @@ func (p *Postgres) fill(ctx context.Context, s Setup) error {
 
 // Exec runs statements as superuser over one new connection.
 func (p *Postgres) Exec(ctx context.Context, database string, statements ...string) error {
-	conn, err := pgx.Connect(ctx, p.superURL(database))
+	conn, err := p.login(ctx, database)
 	if err != nil {
 		return fmt.Errorf("connect for the set-up: %w", err)
 	}
@@ -192,7 +193,7 @@ func (p *Postgres) Exec(ctx context.Context, database string, statements ...stri
 
 // Value asks for one value as superuser, over one new connection.
 func (p *Postgres) Value(ctx context.Context, sql string, into any) error {
-	conn, err := pgx.Connect(ctx, p.superURL(Database))
+	conn, err := p.login(ctx, Database)
 	if err != nil {
 		return fmt.Errorf("connect as superuser: %w", err)
 	}
@@ -201,6 +202,26 @@ func (p *Postgres) Value(ctx context.Context, sql string, into any) error {
 		return fmt.Errorf("ask %q: %w", sql, err)
 	}
 	return nil
+}
+
+// patience is how long the superuser tries to get in where every slot is taken:
+// the reserved ones too are held for moments by logins that end in a refusal.
+const patience = 15 * time.Second
+
+// login connects as superuser.
+func (p *Postgres) login(ctx context.Context, database string) (*pgx.Conn, error) {
+	for end := time.Now().Add(patience); ; {
+		conn, err := pgx.Connect(ctx, p.superURL(database))
+		var told *pgconn.PgError
+		if err == nil || !errors.As(err, &told) || told.Code != "53300" || time.Now().After(end) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (p *Postgres) superURL(database string) string {

@@ -55,7 +55,7 @@ func (r *rig) paced(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	began := time.Now()
 	if _, err := r.pgbench(ctx, folder, "-R", strconv.Itoa(r.rate), "-l", "--log-prefix", "t"); err != nil {
 		return 0, err

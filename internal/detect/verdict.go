@@ -99,9 +99,9 @@ func (in *Input) host(h *sample.Host) HostVerdict {
 }
 
 // rank puts the host in the worst state first.
-func (h *HostVerdict) rank() int {
-	state := map[string]int{"down": 3, "full": 2, "nearly full": 1}[h.State]
-	return state*1_000_000 + min(h.Waiting, 999_999)
+func (v *HostVerdict) rank() int {
+	state := map[string]int{"down": 3, "full": 2, "nearly full": 1}[v.State]
+	return state*1_000_000 + min(v.Waiting, 999_999)
 }
 
 // ruleOut tells what is not the cause, and what is not known.

@@ -62,10 +62,10 @@ func run(ctx context.Context, args []string) error {
 	}
 	began := time.Now()
 	text, err := r.report(ctx, began)
+	fmt.Print(text) // what was measured, even if something went wrong at the end
 	if err = errors.Join(err, r.close()); err != nil {
 		return err
 	}
-	fmt.Print(text)
 	if s.write {
 		return os.WriteFile(reportFile, []byte(text), 0o644)
 	}

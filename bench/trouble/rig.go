@@ -17,7 +17,7 @@ import (
 const (
 	database  = "bench"
 	scale     = 10
-	diskBytes = 8 << 20 // of the log's file system
+	diskBytes = 64 << 20 // of the log's file system
 	token     = "a-token-of-the-benchmark"
 )
 
@@ -123,11 +123,11 @@ func (r *rig) startSteady() error {
 // chain adds what verify says of the log that the troubles have left.
 func (r *rig) chain(b *strings.Builder) error {
 	out, err := exec.Command(r.binary, "incident", "verify", "-c", r.node.Config).CombinedOutput()
+	line, _, _ := strings.Cut(string(out), "\n")
+	fmt.Fprintf(b, "The log afterwards: %s\n", line)
 	if err != nil {
 		return fmt.Errorf("verify the log: %w: %s", err, out)
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	fmt.Fprintf(b, "The log afterwards: %s\n", line)
 	return nil
 }
 

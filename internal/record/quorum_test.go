@@ -287,3 +287,45 @@ func checkCluster(t *testing.T, c store.Config, acknowledged map[string]bool) {
 	}
 	t.Logf("%d events acknowledged, each there once", len(acknowledged))
 }
+
+// TestAServerThatWasAwayHidesNothing: one of three comes back behind the others.
+// Who reads meanwhile reads all that was acknowledged, wherever the reader lands.
+func TestAServerThatWasAwayHidesNothing(t *testing.T) {
+	members := natsCluster(t)
+	c := store.Config{URL: fmt.Sprint("nats://127.0.0.1:", members[0].Port), Replicas: 3, Region: "us-east-1", Log: slog.New(slog.DiscardHandler)}
+	var log *store.Store
+	eventually(t, "the log opens", func() (ok bool) {
+		var err error
+		log, err = store.Open(t.Context(), c)
+		return err == nil
+	})
+	defer log.Close()
+	away := members[1]
+	if leader(t, members, c.URL) == away {
+		away = members[2]
+	}
+	away.kill()
+	const events = 1000
+	place := event.Place{}
+	for n := range events {
+		e := event.Event{ID: fmt.Sprint(n), At: time.Now(), Kind: "test.load", Region: c.Region, Body: event.Body(n)}
+		eventually(t, "an event is written", func() bool {
+			next, err := log.Append(t.Context(), e, place)
+			if err == nil {
+				place = next
+			}
+			return err == nil
+		})
+	}
+	away.start(t)
+	for range 30 {
+		read := 0
+		eventually(t, "the log is read", func() bool {
+			read = 0
+			return log.Read(t.Context(), store.Which{}, func(store.Stored) error { read++; return nil }) == nil
+		})
+		if read != events {
+			t.Errorf("%d of %d events were read", read, events)
+		}
+	}
+}

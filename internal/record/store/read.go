@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,13 +70,12 @@ func (s *Store) Read(ctx context.Context, w Which, each func(Stored) error) erro
 	case !w.Since.IsZero():
 		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
 	}
-	reader, err := s.stream.CreateConsumer(ctx, c)
+	reader, err := s.reader(ctx, c)
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	found := reader.CachedInfo()
-	defer func() { _ = s.stream.DeleteConsumer(context.WithoutCancel(ctx), found.Name) }()
-	seen, left := uint64(0), found.NumPending
+	defer s.dismiss(ctx, reader)
+	seen, left := uint64(0), reader.CachedInfo().NumPending
 	if w.First {
 		left = min(left, 1)
 	}
@@ -96,6 +96,36 @@ func (s *Store) Read(ctx context.Context, w Which, each func(Stored) error) erro
 		s.last = seen
 	}
 	return nil
+}
+
+// readerTries bounds how often a reader is made until it stands where the leader
+// is: of five servers, one time in a thousand it does not.
+const readerTries = 32
+
+// reader makes a consumer on the server that leads the stream. NATS puts it on any
+// of the stream's servers, and one that has just come back would give less than
+// what was acknowledged, without a word.
+func (s *Store) reader(ctx context.Context, c jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	for range readerTries {
+		stream, err := s.stream.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		reader, err := s.stream.CreateConsumer(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		at := reader.CachedInfo().Cluster
+		if stream.Cluster == nil || at == nil || at.Leader == stream.Cluster.Leader {
+			return reader, nil
+		}
+		s.dismiss(ctx, reader)
+	}
+	return nil, errors.New("no reader could be made on the server that leads the stream")
+}
+
+func (s *Store) dismiss(ctx context.Context, reader jetstream.Consumer) {
+	_ = s.stream.DeleteConsumer(context.WithoutCancel(ctx), reader.CachedInfo().Name) // ends by itself when idle
 }
 
 // batch reads the next events and says how many there were.

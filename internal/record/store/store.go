@@ -130,7 +130,9 @@ func (s *Store) openStream(ctx context.Context) error {
 		s.stream, err = s.js.CreateStream(ctx, jetstream.StreamConfig{
 			Name: s.name(), Description: "events of Spillway", Subjects: []string{s.subject(">")},
 			Storage: jetstream.FileStorage, Replicas: max(s.config.Replicas, 1), Retention: jetstream.LimitsPolicy,
-			MaxMsgSize: maxPayload, Duplicates: repeatsWithin, DenyDelete: true, AllowDirect: true,
+			MaxMsgSize: maxPayload, Duplicates: repeatsWithin, DenyDelete: true,
+			// Read from the server that leads only: another may not have all yet.
+			AllowDirect: false,
 		})
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"testing"
 
 	"spillway/internal/wire"
@@ -191,6 +192,24 @@ func TestAbandonedUnitIsNotCommitted(t *testing.T) {
 	b.hearAll(ready)
 	if !b.s.Clean() {
 		t.Error("not clean after the rollback")
+	}
+}
+
+// TestADeadClientsStateIsReset: what a client left on its server, seen or still
+// to be asked for, is reset before another has the server.
+func TestADeadClientsStateIsReset(t *testing.T) {
+	for _, text := range []string{"LISTEN x", "SET work_mem = '1MB'"} {
+		b := newBench(t)
+		b.c.Rules.Track = []string{"work_mem"}
+		b.say(wire.AppendQuery(nil, text))
+		b.hearAll(wire.AppendCommandComplete(nil, "SET"), ready)
+		b.fx.ToServer = b.fx.ToServer[:0]
+		b.s.Abandon(&b.fx)
+		b.s.Detach()
+		next := NewClient(b.cache, b.c.Rules, Transaction, Settings{})
+		if b.s.Attach(next, &b.fx) || !strings.Contains(string(b.fx.ToServer), "RESET ALL;UNLISTEN *") {
+			t.Errorf("after %s the next client's server is sent %q first", text, b.fx.ToServer)
+		}
 	}
 }
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,8 +145,9 @@ func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, 
 
 // byNode lets the running node sweep, which sees its own clients, in turns.
 func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, turns []turn, err error) {
-	node := nodeSweep{r, filepath.Join(pooler.Dir, "state", "admin.sock")}
-	if _, err := node.ask("run", "public.sessions", "--where", condition, "--yes", "--detach"); err != nil {
+	node := newNodeSweep(r, filepath.Join(pooler.Dir, "state", "admin.sock"))
+	defer node.http.CloseIdleConnections()
+	if err := node.ask("run", "public.sessions", "--where", condition, "--share", r.share, "--yes", "--detach"); err != nil {
 		return 0, nil, err
 	}
 	for i := range r.turns {
@@ -160,7 +164,7 @@ func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, tu
 		if err := wait(ctx, r.baseline); err != nil {
 			return rows, nil, err
 		}
-		if _, err := node.ask("resume", "public.sessions", "--detach"); err != nil {
+		if err := node.ask("resume", "public.sessions", "--detach"); err != nil {
 			return rows, nil, err
 		}
 	}
@@ -171,53 +175,99 @@ func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, tu
 type nodeSweep struct {
 	*rig
 	socket string
+	http   *http.Client
 }
 
-func (n *nodeSweep) ask(args ...string) ([]byte, error) {
-	args = append(append([]string{"sweep"}, args...), "--socket", n.socket, "-o", "json")
-	if args[1] != "list" {
-		args = append(args, "--database", "bench")
+func newNodeSweep(r *rig, socket string) *nodeSweep {
+	return &nodeSweep{r, socket, &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}}
+}
+
+func (n *nodeSweep) ask(args ...string) error {
+	args = append(append([]string{"sweep"}, args...), "--socket", n.socket, "-o", "json", "--database", "bench")
+	if out, err := exec.Command(n.binary, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w: %s", args, err, out)
 	}
-	out, err := exec.Command(n.binary, args...).CombinedOutput()
+	return nil
+}
+
+// seen is what the node says of a sweep.
+type seen struct {
+	Phase, Brake string
+	Deleted      int64
+	Batches      int64
+	Active       float64 `json:"active_seconds"`
+	Duty         float64
+}
+
+// String is what -v shows.
+func (s seen) String() string {
+	n := max(float64(s.Batches), 1)
+	return fmt.Sprintf("%d rows, %.0f a batch of %.2f ms, duty %.3f, brake %q", s.Deleted, float64(s.Deleted)/n, 1e3*s.Active/n, s.Duty, s.Brake)
+}
+
+// now asks the node without a process of its own, and without a database while
+// the sweep is at work: what is measured shares this machine.
+func (n *nodeSweep) now(ctx context.Context) (seen, error) {
+	for _, path := range []string{"sweeps/live", "sweeps"} {
+		list, err := n.list(ctx, path)
+		if err != nil {
+			return seen{}, fmt.Errorf("ask for %s: %w", path, err)
+		}
+		if len(list) > 0 {
+			return list[0], nil
+		}
+	}
+	return seen{}, errors.New("the node has no sweep")
+}
+
+func (n *nodeSweep) list(ctx context.Context, path string) ([]seen, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/api/v1/"+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%v: %w: %s", args, err, out)
+		return nil, err
 	}
-	return out, nil
+	answer, err := n.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	var list struct{ Items []seen }
+	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
+		return nil, fmt.Errorf("%s: %w", answer.Status, err)
+	}
+	return list.Items, nil
 }
 
 // until lets it run so long, or to its end, and then pauses it.
 func (n *nodeSweep) until(ctx context.Context, d time.Duration) (rows int64, phase string, err error) {
-	pause, brake := time.Now().Add(d), ""
+	pause, brake, begun := time.Now().Add(d), "", false
 	for {
-		out, err := n.ask("list")
+		now, err := n.now(ctx)
 		if err != nil {
 			return 0, "", err
 		}
-		var list struct {
-			Items []struct {
-				Phase, Brake string
-				Deleted      int64
-				Duty         float64
-			}
+		if now.Phase == "paused" && !begun && time.Now().Before(pause) {
+			time.Sleep(20 * time.Millisecond) // the runner is on its way
+			continue
 		}
-		if err := json.Unmarshal(out, &list); err != nil || len(list.Items) == 0 {
-			return 0, "", fmt.Errorf("read list: %w: %s", err, out)
-		}
-		now := list.Items[0]
+		begun = true
 		if now.Phase != "running" {
+			if n.verbose {
+				fmt.Fprintln(os.Stderr, time.Now().Format("15:04:05.0"), now.Phase, now)
+			}
 			return now.Deleted, now.Phase, nil
 		}
 		if n.verbose && now.Brake != brake {
 			brake = now.Brake
-			fmt.Fprintf(os.Stderr, "%s %d rows, duty %.3f, brake %q\n", time.Now().Format("15:04:05.0"), now.Deleted, now.Duty, brake)
+			fmt.Fprintln(os.Stderr, time.Now().Format("15:04:05.0"), now)
 		}
 		if time.Now().After(pause) {
-			if _, err := n.ask("pause", "public.sessions"); err != nil {
+			if err := n.ask("pause", "public.sessions"); err != nil {
 				return 0, "", err
 			}
 			pause = pause.Add(time.Hour)
 		}
-		// Asked seldom: what is measured shares this machine.
 		if err := wait(ctx, 500*time.Millisecond); err != nil {
 			return 0, "", err
 		}

@@ -24,6 +24,7 @@ type settings struct {
 	skipLoad bool
 	only     string
 	verbose  bool
+	share    string
 }
 
 func main() {
@@ -39,6 +40,7 @@ func main() {
 	flag.BoolVar(&s.skipIdle, "skip-idle", false, "leave out the runs without load")
 	flag.BoolVar(&s.skipLoad, "skip-load", false, "leave out the runs beside the load")
 	flag.StringVar(&s.only, "only", "", "one method: sweep, delete, script or limit")
+	flag.StringVar(&s.share, "share", "25%", "the sweep's --share beside the load")
 	flag.BoolVar(&s.verbose, "v", false, "show the sweep's progress and brakes")
 	flag.Parse()
 	if s.full {

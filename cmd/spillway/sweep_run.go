@@ -31,7 +31,7 @@ func (f *runFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "let the node work and do not wait for the end")
 	cmd.Flags().BoolVar(&f.noVacuum, "no-vacuum", false, "leave vacuuming to others altogether")
 	cmd.Flags().Float64Var(&f.rate, "rate", 0, "most rows a second; 0 is no limit")
-	cmd.Flags().StringVar(&f.share, "share", "10%", "most of the time spent deleting while others use the server")
+	cmd.Flags().StringVar(&f.share, "share", "25%", "most of the time spent deleting while others use the server")
 	cmd.Flags().StringVar(&f.window, "window", "", "hours in which to work, such as 22:00-06:00")
 	cmd.Flags().StringVar(&f.zone, "time-zone", "", "time zone of the window; UTC when left out")
 	cmd.Flags().DurationVar(&f.deadline, "deadline", 0, "pause after this long; 0 is never")

@@ -18,7 +18,7 @@ func (k *checker) checkSweeps() {
 			k.fail(path, complaint{what: fmt.Sprintf("sweep %s has no condition", quoteKey(name)), why: "it would delete every row", mend: `where: "expires_at < now()"`})
 		}
 		if s.Share < 1 || s.Share > 100 {
-			k.fail(join(path, "share"), complaint{what: "share is not between 1% and 100%", mend: "share: 10%"})
+			k.fail(join(path, "share"), complaint{what: "share is not between 1% and 100%", mend: "share: 25%"})
 		}
 		k.checkSweepTimes(path, s)
 	}

@@ -23,7 +23,7 @@ func sweepKeys() []key {
 			"After how long a run stops; the next one takes it up where it was. 0 is never."),
 		scalar("rate", func(s *S) *float64 { return &s.Rate }, "0", "",
 			"Most rows deleted a second; 0 is no limit."),
-		scalar("share", func(s *S) *Percent { return &s.Share }, "10%", "",
+		scalar("share", func(s *S) *Percent { return &s.Share }, "25%", "",
 			"Most of the time spent deleting while others use the server."),
 		scalar("strategy", func(s *S) *string { return &s.Strategy }, "auto", "",
 			"How rows are found; auto decides by how many go and how they lie.", oneOf("auto", "tid", "pk", "keyset", "drop")),

@@ -51,7 +51,7 @@ func TestCompany(t *testing.T) {
 		t.Errorf("the first batch in company takes %s", took)
 	}
 	_, busy, _ := drive(p, now, 30, row, Verdict{Shared: true})
-	if part := busy.Seconds() / 30; part < 0.05 || part > 0.105 {
+	if part := busy.Seconds() / 30; part < sharedDuty/2 || part > sharedDuty+0.005 {
 		t.Errorf("%.3f of the time in batches", part)
 	}
 }

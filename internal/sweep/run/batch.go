@@ -253,13 +253,13 @@ func (r *runner) attempt(ctx context.Context, b *batch) (deleted int64, err erro
 		b.after.Again = append(slices.Clip(b.after.Again), b.span)
 	}
 	keeps := r.keep != nil
-	sql := r.opening()
-	if keeps {
-		sql += "LOCK TABLE " + b.leg.Ident() + " IN ROW EXCLUSIVE MODE;"
-	} else {
-		sql += r.statement(b, false) + ";"
+	work := "LOCK TABLE " + b.leg.Ident() + " IN ROW EXCLUSIVE MODE"
+	if !keeps {
+		if work, err = r.deletes(ctx, b); err != nil {
+			return 0, err
+		}
 	}
-	results, err := r.session.many(ctx, sql+fmt.Sprintf("SELECT pg_relation_filenode(%d)", b.leg.OID))
+	results, err := r.session.many(ctx, fmt.Sprintf("%s%s; EXECUTE spillway_node(%d)", r.opening(), work, b.leg.OID))
 	if err != nil {
 		return 0, err
 	}
@@ -287,10 +287,22 @@ func (r *runner) attempt(ctx context.Context, b *batch) (deleted int64, err erro
 	return deleted, nil
 }
 
+// deletes is the SQL that deletes the batch: of a range of pages, as a rule, the
+// call of a prepared statement.
+func (r *runner) deletes(ctx context.Context, b *batch) (string, error) {
+	if b.span.To == 0 || r.skip {
+		return r.statement(b, false), nil
+	}
+	ranges, t := *b, r.sweep.Job.Alias
+	ranges.within = fmt.Sprintf("%s.ctid >= $1 AND %s.ctid < $2", t, t)
+	name, err := r.session.prepareLeg(ctx, b.span.Leg, r.statement(&ranges, false))
+	return fmt.Sprintf("EXECUTE %s('(%d,0)', '(%d,0)')", name, b.span.From, b.span.To), err
+}
+
 // opening begins a transaction and asks, with a lock on the row, whether the
 // fence still stands and what is wanted.
 func (r *runner) opening() string {
-	return fmt.Sprintf("BEGIN; SELECT want FROM spillway.sweep WHERE id = %d AND fence = %d FOR UPDATE;", r.sweep.ID, r.sweep.Fence)
+	return fmt.Sprintf("BEGIN; EXECUTE spillway_want(%d, %d);", r.sweep.ID, r.sweep.Fence)
 }
 
 // errMoved: the table was rewritten, and every row lies elsewhere.
@@ -320,8 +332,8 @@ func (r *runner) commit(ctx context.Context, b *batch, deleted, size int64) erro
 		return r.session.back(ctx, err)
 	}
 	begun := time.Now()
-	_, err = r.session.many(ctx, fmt.Sprintf(`UPDATE spillway.sweep SET cursor = %s, deleted = deleted + %d, batches = batches + 1, kept = %d, active = %g, brake = %s, beat = clock_timestamp()
-		WHERE id = %d AND fence = %d; COMMIT`, cursor, deleted, size, r.sweep.Active, literal(r.sweep.Brake), r.sweep.ID, r.sweep.Fence))
+	_, err = r.session.many(ctx, fmt.Sprintf("EXECUTE spillway_save(%d, %d, %s, %d, %d, %g, %s); COMMIT",
+		r.sweep.ID, r.sweep.Fence, cursor, deleted, size, r.sweep.Active, literal(r.sweep.Brake)))
 	if err != nil {
 		return err
 	}

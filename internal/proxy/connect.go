@@ -57,7 +57,7 @@ func (p *Proxy) connect(l *loop, sp *schedule.Pool, ss *schedule.Server) {
 		return
 	}
 	rul := p.policy.Load()
-	if open := pl.up.sockets.Add(1); pl.up.blown(open, len(rul.operators) > 0) {
+	if open := pl.up.sockets.Add(1); pl.up.blown(open) {
 		pl.up.fused.Add(1)
 		p.log.Error("fuse: no server connection is opened beyond the budget, whatever the books say", "upstream", pl.up.name, "open", open-1)
 		l.post(func() { l.connected(pl, ss, nil, errFuse) })

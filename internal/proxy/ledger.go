@@ -74,10 +74,9 @@ func (up *upstream) budget(u *Upstream, operators bool) int {
 }
 
 // blown is the fuse: whatever the books say, no more connections are opened to
-// an upstream than its whole budget. It counts sockets, not servers.
-func (up *upstream) blown(open int64, operators bool) bool {
-	return open > int64(up.budget(up.conf.Load(), operators)+up.conf.Load().OperatorSlots)
-}
+// an upstream than its whole budget, operators' part included. It counts sockets,
+// not servers.
+func (up *upstream) blown(open int64) bool { return open > int64(up.budget(up.conf.Load(), false)) }
 
 // ledger reconciles what we believe is open with what a server says is.
 type ledger struct {

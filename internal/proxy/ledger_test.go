@@ -172,3 +172,15 @@ func TestLedgerEndsWhatRunsOn(t *testing.T) {
 	giveUp()
 	<-gone
 }
+
+// TestFuseIsTheWholeBudget: slots kept for operators are a part of it, not more.
+func TestFuseIsTheWholeBudget(t *testing.T) {
+	up := new(upstream)
+	up.conf.Store(&Upstream{MaxConnections: 10, OperatorSlots: 3})
+	if up.blown(10) {
+		t.Error("blown within the budget")
+	}
+	if !up.blown(11) {
+		t.Error("not blown beyond the budget")
+	}
+}

@@ -27,7 +27,15 @@ func idleCells(o options) []Cell {
 			}
 			return ""
 		},
-		Run: func(ctx context.Context, r *rig, p *contender) (Sample, error) { return measureIdle(ctx, p, o.idle) },
+		Run: func(ctx context.Context, r *rig, p *contender) (s Sample, err error) {
+			// One of its own: a pooler that had as many clients before has the pages.
+			fresh, err := r.startContender(p.Name)
+			if err != nil {
+				return s, err
+			}
+			defer func() { err = errors.Join(err, fresh.Close()) }()
+			return measureIdle(ctx, fresh, o.idle)
+		},
 	}}
 }
 

@@ -15,7 +15,7 @@ const (
 	// doubled a p99 of 4 ms.
 	sharedTarget = time.Millisecond
 	// sharedDuty is the part of the time it is at work beside others. 10 % deleted
-	// 6,000 rows/s, 25 % over 10,000 at the same p99: docs/sweeps.md.
+	// 4,000 to 6,000 rows/s, 25 % over 10,000: docs/sweeps.md.
 	sharedDuty = 0.25
 	// leastDuty keeps a sweep under soft brakes alive.
 	leastDuty = 0.005

@@ -64,7 +64,7 @@ func (s *session) setUp(ctx context.Context, sweep *Sweep) error {
 }
 
 // prepared is what every batch runs besides its delete. A batch beside traffic
-// has 1 ms: parsing and planning anew was a third of that. Plans are generic, or
+// has 1 ms: parsing and planning anew was a sixth of it. Plans are generic, or
 // PostgreSQL plans a range of pages anew each time for being so much smaller
 // than it takes a range to be.
 const prepared = `SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE current_setting('server_version_num')::int >= 120000;

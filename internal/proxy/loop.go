@@ -28,10 +28,11 @@ type loop struct {
 	lns     []*endpoint
 
 	fx      session.Effects
-	gather  []byte    // what one event makes for one endpoint
-	plain   []byte    // what TLS deciphered
-	run     []*client // granted a server in this turn
-	settled []*server // at a boundary in this turn
+	gather  []byte      // what one event makes for one endpoint
+	plain   []byte      // what TLS deciphered
+	run     []*client   // granted a server in this turn
+	settled []*server   // at a boundary in this turn
+	sealed  []*endpoint // may be read again, and have plaintext that no event will bring
 	dirs    [][]schedule.Directive
 	bufs    [][]byte
 
@@ -129,7 +130,12 @@ func (l *loop) turn() error {
 func (l *loop) settle() {
 	l.tick()
 	l.woken()
-	for len(l.run)+len(l.settled) > 0 {
+	for len(l.run)+len(l.settled)+len(l.sealed) > 0 {
+		for len(l.sealed) > 0 {
+			ep := l.sealed[len(l.sealed)-1]
+			l.sealed = l.sealed[:len(l.sealed)-1]
+			l.decipher(ep, nil)
+		}
 		for len(l.settled) > 0 {
 			s := l.settled[len(l.settled)-1]
 			l.settled = l.settled[:len(l.settled)-1]
@@ -364,6 +370,9 @@ func (l *loop) unstop(ep *endpoint, why stop) {
 		l.data(ep, nil)
 	}
 	if !ep.closed && ep.stops == 0 {
+		if ep.tls != nil { // not here: its plaintext may be under way above us
+			l.sealed = append(l.sealed, ep)
+		}
 		l.drv.resume(ep)
 	}
 }

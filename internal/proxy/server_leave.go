@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
 	"spillway/internal/schedule"
@@ -191,6 +192,7 @@ func (l *loop) readOnly(s *server) {
 func (l *loop) move(s *server, d schedule.Directive) {
 	to := l.proxy.loops[d.Server.Loop]
 	delete(l.servers, s)
+	l.sealed = slices.DeleteFunc(l.sealed, func(ep *endpoint) bool { return ep == &s.endpoint })
 	held := s.sess.Prepared() > 0
 	s.sess.Forget()
 	l.drv.release(&s.endpoint, func() { to.post(func() { to.adopt(s, d, held) }) })

@@ -294,7 +294,7 @@ func (d *epoll) event(ev *unix.EpollEvent) {
 	}
 	if ep.stops != 0 {
 		ep.ready = true
-		if ep.hung {
+		if ep.hung && ep.role == roleClient { // of a server there may be more to read
 			d.sink.hungUp(ep, io.EOF)
 		}
 		return

@@ -295,7 +295,22 @@ func (l *loop) data(ep *endpoint, b []byte) {
 	}
 }
 
+// hungUp: what a peer said before its end comes first. A server's last words
+// wait for a client that takes no more for now; a client's do not.
 func (l *loop) hungUp(ep *endpoint, err error) {
+	server := ep.role == roleServer
+	switch {
+	case ep.tls != nil && ep.deciphered() && (server || ep.stops == 0):
+		ep.tls.feed.fail(err)
+		l.decipher(ep, nil)
+	case server && ep.stops != 0 && ep.stops&stopDone == 0:
+		ep.ofServer().ended = err
+	default:
+		l.gone(ep, err)
+	}
+}
+
+func (l *loop) gone(ep *endpoint, err error) {
 	switch ep.role {
 	case roleClient:
 		l.clientGone(ep.ofClient(), err)
@@ -368,6 +383,10 @@ func (l *loop) unstop(ep *endpoint, why stop) {
 	}
 	if len(ep.in) > 0 {
 		l.data(ep, nil)
+	}
+	if !ep.closed && ep.stops == 0 && ep.role == roleServer && ep.ofServer().ended != nil {
+		l.gone(ep, ep.ofServer().ended)
+		return
 	}
 	if !ep.closed && ep.stops == 0 {
 		if ep.tls != nil { // not here: its plaintext may be under way above us

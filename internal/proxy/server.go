@@ -52,6 +52,7 @@ type server struct {
 	openedAt  int64
 	requestAt int64
 	tlsName   string
+	ended     error // the connection's end, told while its client took nothing
 }
 
 func (s *server) become(to serverState) {

@@ -130,9 +130,6 @@ func (l *loop) lost(s *server, why string) {
 
 // serverGone handles the end of a connection as the driver saw it.
 func (l *loop) serverGone(s *server, err error) {
-	if s.client != nil && len(s.in) > 0 {
-		l.send(&s.client.endpoint, nil)
-	}
 	l.lost(s, "connection lost: "+err.Error())
 }
 

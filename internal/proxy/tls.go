@@ -132,7 +132,7 @@ func (l *loop) decipher(ep *endpoint, b []byte) {
 	if len(b) > 0 {
 		t.feed.put(b)
 	}
-	if ep.role == roleClient && ep.ofClient().phase == phaseTLS {
+	if !ep.deciphered() {
 		return
 	}
 	if l.plain == nil {
@@ -149,11 +149,17 @@ func (l *loop) decipher(ep *endpoint, b []byte) {
 			return
 		default:
 			if !ep.closed {
-				l.hungUp(ep, err)
+				l.gone(ep, err)
 			}
 			return
 		}
 	}
+}
+
+// deciphered says whether the loop reads the plaintext: not during a client's
+// handshake, which a goroutine does.
+func (ep *endpoint) deciphered() bool {
+	return ep.role != roleClient || ep.ofClient().phase != phaseTLS
 }
 
 func tlsName(s tls.ConnectionState) string {

@@ -69,8 +69,13 @@ type driven struct {
 	once    copyOnce
 }
 
+// overdue is how long after its turn a client that still waits is told of as hanging.
+const overdue = time.Minute
+
 // drive runs the clients for a turn, the first second of which is warm-up.
 func (r *rig) drive(ctx context.Context, p *contender, d driven) (Sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.options.seconds)*time.Second+overdue)
+	defer cancel()
 	begun := time.Now()
 	counted, end := begun.Add(time.Second), begun.Add(time.Duration(r.options.seconds)*time.Second)
 	var first usage

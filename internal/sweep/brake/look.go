@@ -14,7 +14,7 @@ import (
 const lookSQL = `
 WITH others AS MATERIALIZED (
 	SELECT pid, state, state_change, wait_event_type, xact_start, backend_xmin, backend_type
-	FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pid <> $2 AND coalesce(application_name, '') NOT LIKE 'spillway%'
+	FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND pid <> ALL($2) AND coalesce(application_name, '') NOT LIKE 'spillway%'
 ), locks AS MATERIALIZED (
 	SELECT pid, mode, granted FROM pg_locks WHERE locktype = 'relation' AND relation = ANY($1) AND pid IN (SELECT pid FROM others)
 	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -25,7 +25,7 @@ WITH others AS MATERIALIZED (
 	SELECT pid, mode FROM locks WHERE granted AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') LIMIT 1
 ), vacuums AS (
 	SELECT bool_or(a.query LIKE '%to prevent wraparound%') AS wraparound FROM pg_stat_progress_vacuum v LEFT JOIN pg_stat_activity a USING (pid)
-	WHERE v.relid = ANY($1) AND v.datname = current_database() AND v.pid <> pg_backend_pid() AND v.pid <> $2 HAVING count(*) > 0
+	WHERE v.relid = ANY($1) AND v.datname = current_database() AND v.pid <> pg_backend_pid() AND v.pid <> ALL($2) HAVING count(*) > 0
 )
 SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	(SELECT count(*) FROM others WHERE backend_type = 'client backend' AND (state = 'active' OR state_change > clock_timestamp() - interval '1 s'))::int,
@@ -35,14 +35,14 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	coalesce((SELECT age FROM oldest), 0)::float8, coalesce((SELECT pid FROM oldest), 0),
 	coalesce((SELECT pid FROM keeper), 0), coalesce((SELECT mode FROM keeper), ''),
 	(SELECT count(*) FROM locks WHERE NOT granted AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))::int,
-	(SELECT count(*) FROM (SELECT pid FROM others WHERE wait_event_type = 'Lock' LIMIT 20) o WHERE $2 = ANY(pg_blocking_pids(o.pid)))::int,
+	(SELECT count(*) FROM (SELECT pid FROM others WHERE wait_event_type = 'Lock' LIMIT 20) o WHERE $2 && pg_blocking_pids(o.pid))::int,
 	(SELECT count(*) FROM others WHERE wait_event_type = 'Lock')::int,
 	EXISTS (SELECT 1 FROM vacuums), coalesce((SELECT wraparound FROM vacuums), false)`
 
-func (f *Facts) read(ctx context.Context, conn *pgx.Conn, tables []uint32, worker uint32) error {
+func (f *Facts) read(ctx context.Context, conn *pgx.Conn, tables []uint32, workers []int32) error {
 	var oldest float64
 	batch := new(pgx.Batch)
-	batch.Queue(lookSQL, tables, int32(worker)).QueryRow(func(row pgx.Row) error {
+	batch.Queue(lookSQL, tables, workers).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&f.WAL, &f.Busy, &f.Connections, &f.MaxSessions, &f.Commits, &oldest, &f.OldestPID, &f.LockedBy, &f.LockMode,
 			&f.Queueing, &f.Behind, &f.LockWaits, &f.Vacuuming, &f.ToPrevent)
 	})

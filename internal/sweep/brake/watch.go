@@ -41,7 +41,7 @@ type Watch struct {
 	mu      sync.Mutex
 	verdict Verdict       // guarded by mu
 	fresh   chan struct{} // guarded by mu; closed at the next look
-	worker  uint32        // guarded by mu: backend of the sweep
+	workers []int32       // guarded by mu: backends of the sweep; replaced, never changed
 	own     int64         // guarded by mu: the sweep's own transactions
 	busy    bool          // guarded by mu: in a batch
 	idleAt  time.Time     // guarded by mu: end of the last batch
@@ -50,7 +50,7 @@ type Watch struct {
 // NewWatch makes a watch that has seen nothing: until its first look the
 // verdict is Hard.
 func NewWatch(c Config) *Watch {
-	return &Watch{config: c, judge: NewJudge(c.Limits), fresh: make(chan struct{}),
+	return &Watch{config: c, judge: NewJudge(c.Limits), fresh: make(chan struct{}), workers: []int32{},
 		verdict: verdict([]Reading{{"blind", Hard, "the server has not been looked at yet"}}, true)}
 }
 
@@ -61,11 +61,15 @@ func (w *Watch) Verdict() (v Verdict, fresh <-chan struct{}) {
 	return w.verdict, w.fresh
 }
 
-// Working tells that the backend pid begins a batch.
-func (w *Watch) Working(pid uint32) {
+// Working tells that these backends are in batches now.
+func (w *Watch) Working(pids ...uint32) {
+	workers := make([]int32, len(pids))
+	for i, pid := range pids {
+		workers[i] = int32(pid)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.worker, w.busy = pid, true
+	w.workers, w.busy = workers, true
 }
 
 // Worked tells that a batch has ended.
@@ -133,12 +137,12 @@ func (w *Watch) look(ctx context.Context, conn *pgx.Conn) (Facts, *pgx.Conn, err
 		conn = made
 	}
 	w.mu.Lock()
-	worker := w.worker
+	workers := w.workers
 	f.OwnCommits = w.own
 	f.Resting = !w.busy && time.Since(w.idleAt) > lookEvery+lookEvery/5
 	w.mu.Unlock()
 	f.At = time.Now()
-	if err := f.read(ctx, conn, w.config.Tables, worker); err != nil {
+	if err := f.read(ctx, conn, w.config.Tables, workers); err != nil {
 		return f, conn, fmt.Errorf("look at the server: %w", err)
 	}
 	if err := w.slow.read(ctx, conn, &f); err != nil {

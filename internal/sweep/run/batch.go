@@ -112,12 +112,18 @@ func (r *runner) nextPages(ctx context.Context, leg *plan.Leg) (*batch, error) {
 			return nil, nil
 		}
 	}
+	return r.pagesFrom(c, leg), nil
+}
+
+// pagesFrom is the batch of the pages that follow cursor c, which is before the
+// end of its pass.
+func (r *runner) pagesFrom(c *Cursor, leg *plan.Leg) *batch {
 	n := max(int64(float64(r.pace.Size())/max(leg.PerPage, 1)), 1)
 	b := &batch{leg: leg, checked: true, after: *c, span: Range{Leg: c.Leg, From: c.Page, To: min(c.Page+n, c.End)}}
 	b.after.Page = b.span.To
 	b.looked = int64(float64(b.span.To-b.span.From) * max(leg.PerPage, 1))
 	b.within = r.pages(b.span)
-	return b, nil
+	return b
 }
 
 func (r *runner) pages(s Range) string {
@@ -255,7 +261,7 @@ func (r *runner) attempt(ctx context.Context, b *batch) (deleted int64, err erro
 	keeps := r.keep != nil
 	work := "LOCK TABLE " + b.leg.Ident() + " IN ROW EXCLUSIVE MODE"
 	if !keeps {
-		if work, err = r.deletes(ctx, b); err != nil {
+		if work, err = r.deletes(ctx, b, r.session); err != nil {
 			return 0, err
 		}
 	}
@@ -287,15 +293,15 @@ func (r *runner) attempt(ctx context.Context, b *batch) (deleted int64, err erro
 	return deleted, nil
 }
 
-// deletes is the SQL that deletes the batch: of a range of pages, as a rule, the
-// call of a prepared statement.
-func (r *runner) deletes(ctx context.Context, b *batch) (string, error) {
+// deletes is the SQL that deletes the batch in session s: of a range of pages,
+// as a rule, the call of a prepared statement.
+func (r *runner) deletes(ctx context.Context, b *batch, s *session) (string, error) {
 	if b.span.To == 0 || r.skip {
 		return r.statement(b, false), nil
 	}
 	ranges, t := *b, r.sweep.Job.Alias
 	ranges.within = fmt.Sprintf("%s.ctid >= $1 AND %s.ctid < $2", t, t)
-	name, err := r.session.prepareLeg(ctx, b.span.Leg, r.statement(&ranges, false))
+	name, err := s.prepareLeg(ctx, b.span.Leg, r.statement(&ranges, false))
 	return fmt.Sprintf("EXECUTE %s('(%d,0)', '(%d,0)')", name, b.span.From, b.span.To), err
 }
 

@@ -14,20 +14,22 @@ import (
 // loop runs until the work is done (nil) or something ends it.
 func (r *runner) loop(ctx context.Context) error {
 	for {
-		if ctx.Err() != nil {
-			return errStop
-		}
-		if d := r.sweep.Job.Options.Deadline; d > 0 && time.Since(r.started) > d {
-			return fmt.Errorf("its deadline of %s has passed: %w", d, errPause)
+		// A batch that runs ahead is finished before anything is obeyed.
+		stop := r.stop(ctx)
+		if stop != nil && r.pair.ahead == nil {
+			return stop
 		}
 		verdict, fresh := r.watch.Verdict()
-		if wait := r.pace.Obey(verdict, time.Now()); wait > 0 || r.closed() {
+		wait := r.pace.Obey(verdict, time.Now())
+		held := r.closed() || wait > 0
+		if held && r.pair.ahead == nil {
 			if err := r.hold(ctx, verdict, wait, fresh); err != nil {
 				return err
 			}
 			continue
 		}
 		r.braked(verdict)
+		r.company(verdict, stop == nil && !held)
 		done, rest, err := r.step(ctx)
 		if err == nil && done {
 			return nil
@@ -41,6 +43,17 @@ func (r *runner) loop(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// stop is why the run is to end now, nil if it is not.
+func (r *runner) stop(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errStop
+	}
+	if d := r.sweep.Job.Options.Deadline; d > 0 && time.Since(r.started) > d {
+		return fmt.Errorf("its deadline of %s has passed: %w", d, errPause)
+	}
+	return nil
 }
 
 // closed says whether the window is shut now.
@@ -141,31 +154,58 @@ func (r *runner) braked(v brake.Verdict) {
 	}
 }
 
-// step runs one batch. done is true when nothing is left.
+// step finishes one batch. done is true when nothing is left.
 func (r *runner) step(ctx context.Context) (done bool, rest time.Duration, err error) {
 	// What is under way is finished even when the run is told to stop: a query
 	// that is given up costs the connection. A network that is dead ends it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.session.timeout+deadNetwork)
 	defer cancel()
-	b, err := r.next(ctx)
-	if err != nil || b == nil {
-		return b == nil && err == nil, 0, err
+	f := r.pair.ahead
+	if f == nil {
+		b, err := r.next(ctx)
+		if err != nil || b == nil {
+			return b == nil && err == nil, 0, err
+		}
+		if !r.pairs(ctx, b) {
+			rest, err = r.single(ctx, b)
+			return false, rest, err
+		}
+		if f, err = r.launch(ctx, b, r.session); err != nil {
+			return false, 0, err
+		}
 	}
+	r.goAhead(ctx, f)
+	rest, err = r.land(ctx, f)
+	return false, rest, err
+}
+
+// single runs one batch with none beside it.
+func (r *runner) single(ctx context.Context, b *batch) (rest time.Duration, err error) {
 	r.watch.Working(r.session.conn.PgConn().PID())
 	begun := time.Now()
 	deleted, err := r.attempt(b.bound(ctx), b)
 	took := time.Since(begun)
 	r.watch.Worked()
 	if err != nil {
-		return false, 0, err
+		return 0, err
 	}
+	r.pair.apart = max(r.pair.apart-1, 0)
+	return r.book(b, begun, brake.Spent{Took: took, Trip: b.trip, Looked: b.looked, Deleted: deleted}), b.want
+}
+
+// book counts a batch that is committed and returns the rest after it.
+func (r *runner) book(b *batch, begun time.Time, s brake.Spent) time.Duration {
+	now := time.Now()
+	if begun.Before(r.pair.landed) {
+		begun = r.pair.landed // two at once are active for as long as one
+	}
+	r.pair.landed = now
 	r.tried, r.skip = 0, false
-	r.sweep.Cursor, r.saved = b.after, time.Now()
-	r.sweep.Deleted += deleted
+	r.sweep.Cursor, r.saved = b.after, now
+	r.sweep.Deleted += s.Deleted
 	r.sweep.Batches++
-	r.sweep.Active += took.Seconds()
-	r.meter.count(time.Now(), deleted)
+	r.sweep.Active += now.Sub(begun).Seconds()
+	r.meter.count(now, s.Deleted)
 	r.tell(false)
-	rest = r.pace.Done(brake.Spent{Took: took, Trip: b.trip, Looked: b.looked, Deleted: deleted}, time.Now())
-	return false, rest, b.want
+	return r.pace.Done(s, now)
 }

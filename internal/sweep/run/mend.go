@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"spillway/internal/sweep/plan"
 	"spillway/internal/sweep/target"
 )
@@ -62,6 +64,7 @@ func (r *runner) mend(ctx context.Context, err error) error {
 		r.pace.Failed()
 		if r.tried > 3 {
 			r.session.timeout = min(2*r.session.timeout, mostTimeout)
+			r.closeSecond() // its next one has this timeout too
 			if err := r.session.allow(ctx, r.session.timeout); err != nil {
 				return r.reconnect(ctx, err)
 			}
@@ -105,6 +108,7 @@ func (r *runner) reconnect(ctx context.Context, cause error) error {
 	r.sweep.Brake = "connection: " + cause.Error()
 	r.tell(true)
 	r.config.Log.Warn("sweep lost its connection", "table", r.sweep.Table, "error", cause)
+	r.closeSecond()
 	target.Close(r.session.conn)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		if ctx.Err() != nil {
@@ -133,8 +137,18 @@ func (r *runner) rejoin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := Read(ctx, one.conn, r.sweep.ID)
-	if err == nil && s.Fence != r.sweep.Fence {
+	// A commit of the lost connections that is still on its way comes before this
+	// and is read, or comes after it and fails: the fence is raised.
+	var fence int64
+	err = one.conn.QueryRow(ctx, "UPDATE spillway.sweep SET fence = fence + 1 WHERE id = $1 AND fence = $2 RETURNING fence", r.sweep.ID, r.sweep.Fence).Scan(&fence)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = nil // Read says why
+	}
+	var s *Sweep
+	if err == nil {
+		s, err = Read(ctx, one.conn, r.sweep.ID)
+	}
+	if err == nil && s.Fence != fence {
 		err = ErrFenced
 	}
 	if err == nil && r.keep != nil {

@@ -42,6 +42,7 @@ type runner struct {
 	config  Config
 	sweep   *Sweep
 	session *session
+	pair    pair
 	watch   *brake.Watch
 	pace    *brake.Pace
 	window  when.Window
@@ -174,6 +175,7 @@ func (r *runner) close() {
 	if r.session != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
+		r.closeSecond()
 		_ = r.session.conn.Close(ctx) // its locks go with it
 	}
 	if r.keep != nil {

@@ -24,7 +24,8 @@ const (
 	takeWithin = 5 * time.Second
 )
 
-// session is the runner's connection; it holds the advisory locks.
+// session is a connection that deletes. The runner's first one holds the
+// advisory locks.
 type session struct {
 	conn    *pgx.Conn
 	timeout time.Duration
@@ -38,14 +39,34 @@ func open(ctx context.Context, dial Dial, s *Sweep) (*session, error) {
 		return nil, err
 	}
 	one := &session{conn: conn, timeout: batchTimeout, legs: map[int]bool{}}
-	if err := one.setUp(ctx, s); err != nil {
+	err = one.setUp(ctx, s, conn.PgConn().PID())
+	if err == nil {
+		err = one.lock(ctx, s)
+	}
+	if err != nil {
 		target.Close(conn)
 		return nil, err
 	}
 	return one, nil
 }
 
-func (s *session) setUp(ctx context.Context, sweep *Sweep) error {
+// beside connects again beside a runner's first session, for batches that may be
+// committed only while the first has its lock.
+func beside(ctx context.Context, dial Dial, s *Sweep, first *session) (*session, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	one := &session{conn: conn, timeout: first.timeout, legs: map[int]bool{}}
+	if err := one.setUp(ctx, s, first.conn.PgConn().PID()); err != nil {
+		target.Close(conn)
+		return nil, err
+	}
+	return one, nil
+}
+
+// setUp prepares what batches need; first is the backend with the lock.
+func (s *session) setUp(ctx context.Context, sweep *Sweep, first uint32) error {
 	if err := target.Direct(ctx, s.conn); err != nil {
 		return err
 	}
@@ -55,12 +76,12 @@ func (s *session) setUp(ctx context.Context, sweep *Sweep) error {
 		SELECT set_config('TimeZone', %s, false); SELECT set_config('client_connection_check_interval', '1000', false) WHERE current_setting('server_version_num')::int >= 140000`,
 		lockWait.Milliseconds(), s.timeout.Milliseconds(), literal(sweep.Job.Zone)))
 	if err == nil {
-		_, err = s.conn.Exec(ctx, prepared)
+		_, err = s.conn.Exec(ctx, prepared+fmt.Sprintf(closing, sweep.Relation, first))
 	}
 	if err != nil {
 		return fmt.Errorf("set up session: %w", err)
 	}
-	return s.lock(ctx, sweep)
+	return nil
 }
 
 // prepared is what every batch runs besides its delete. A batch beside traffic
@@ -72,6 +93,17 @@ const prepared = `SELECT set_config('plan_cache_mode', 'force_generic_plan', fal
 	PREPARE spillway_node (oid) AS SELECT pg_relation_filenode($1);
 	PREPARE spillway_save (bigint, bigint, jsonb, bigint, bigint, float8, text) AS UPDATE spillway.sweep SET cursor = $3, deleted = deleted + $4, batches = batches + 1,
 		kept = $5, active = $6, brake = $7, beat = clock_timestamp() WHERE id = $1 AND fence = $2`
+
+// closing is the end of a batch whose delete ran before anybody asked for the
+// fence: it saves the cursor, tells what is wanted, and fails where the fence
+// does not stand or backend first has no lock on the table any more. A cast that
+// fails is an error that any role can raise.
+const closing = `;
+	PREPARE spillway_close (bigint, bigint, jsonb, bigint, float8, text) AS
+	WITH saved AS (UPDATE spillway.sweep SET cursor = $3, deleted = deleted + $4, batches = batches + 1, active = $5, brake = $6, beat = clock_timestamp()
+		WHERE id = $1 AND fence = $2 AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1937204592 AND objid = %d AND objsubid = 2
+			AND granted AND pid = %d AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) RETURNING want)
+	SELECT CASE count(*) WHEN 1 THEN min(want) ELSE ('the fence has fallen, ' || count(*))::int::text END FROM saved`
 
 // prepareLeg prepares a leg's delete of a range of pages, once; name is what
 // EXECUTE calls it.

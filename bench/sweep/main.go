@@ -25,6 +25,7 @@ type settings struct {
 	only     string
 	verbose  bool
 	share    string
+	single   bool
 }
 
 func main() {
@@ -41,6 +42,7 @@ func main() {
 	flag.BoolVar(&s.skipLoad, "skip-load", false, "leave out the runs beside the load")
 	flag.StringVar(&s.only, "only", "", "one method: sweep, delete, script or limit")
 	flag.StringVar(&s.share, "share", "25%", "the sweep's --share beside the load")
+	flag.BoolVar(&s.single, "single", false, "the sweep alone has one batch in flight, as with any --rate")
 	flag.BoolVar(&s.verbose, "v", false, "show the sweep's progress and brakes")
 	flag.Parse()
 	if s.full {

@@ -49,7 +49,11 @@ func (r *rig) long(database, statement string) error {
 
 // sweepIt runs the command as a person would, straight to PostgreSQL.
 func sweepIt(ctx context.Context, r *rig, database string) (int64, error) {
-	return r.command(ctx, "sweep", "run", "public.sessions", "--where", condition, "--yes", "--no-vacuum", "-o", "json", "--url", r.server.URL(pgtest.Login{Database: database}))
+	args := []string{"sweep", "run", "public.sessions", "--where", condition, "--yes", "--no-vacuum", "-o", "json", "--url", r.server.URL(pgtest.Login{Database: database})}
+	if r.single {
+		args = append(args, "--rate", "1000000000")
+	}
+	return r.command(ctx, args...)
 }
 
 // command runs spillway and reads how much it deleted; when ctx ends it pauses.

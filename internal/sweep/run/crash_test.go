@@ -13,6 +13,7 @@ import (
 
 	"spillway/internal/pgtest"
 	"spillway/internal/sweep/plan"
+	"spillway/internal/sweep/target"
 )
 
 // rounds is how often a sweep is killed to its end: SPILLWAY_SWEEP=long is the
@@ -54,20 +55,53 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d rounds, %d kills, %s", rounds(), total, time.Since(begun).Round(time.Second))
 }
 
+// TestKilledPaired is TestKilled with two batches in flight at each kill but
+// those that come too late.
+func TestKilledPaired(t *testing.T) {
+	t.Parallel()
+	binary, err := pgtest.SpillwayBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := pgtest.Start(t, pgtest.Options{})
+	total, paired := 0, 0
+	for round := range max(rounds()/4, 2) {
+		k := &killer{server: s, binary: binary, strategy: plan.TID, keep: []string{"", "kept"}[round%2], pairs: true}
+		total += k.round(t)
+		paired += k.paired
+		if t.Failed() {
+			t.Fatalf("round %d, keep %q", round, k.keep)
+		}
+	}
+	if paired == 0 {
+		t.Error("no kill met two batches in flight")
+	}
+	t.Logf("%d kills, %d with two batches in flight", total, paired)
+}
+
 // killer runs one round.
 type killer struct {
 	server   *pgtest.Server
 	binary   string
 	strategy plan.Strategy
 	keep     string
+	pairs    bool // kill when two batches are in flight
+	paired   int  // kills that did
 }
 
 func (k *killer) round(t *testing.T) (kills int) {
 	s := k.server
-	seed(t, s, crashRows, 90)
+	if k.pairs {
+		seedMany(t, s)
+	} else {
+		seed(t, s, crashRows, 90)
+	}
 	s.Exec(t, "DROP TABLE IF EXISTS kept; DROP TABLE IF EXISTS was; CREATE TABLE was AS SELECT * FROM sessions WHERE "+doomed)
 	want := survivors(t, s, "NOT "+doomed)
-	args := []string{"sweep", "run", "sessions", "--where", doomed, "--yes", "--no-vacuum", "--strategy", string(k.strategy), "--rate", strconv.Itoa(crashRate), "--url", s.URL(pgtest.Login{})}
+	args := []string{"sweep", "run", "sessions", "--where", doomed, "--yes", "--no-vacuum", "--strategy", string(k.strategy), "--url", s.URL(pgtest.Login{})}
+	if !k.pairs {
+		args = append(args, "--rate", strconv.Itoa(crashRate))
+	}
 	if k.keep != "" {
 		args = append(args, "--keep-in", k.keep)
 	}
@@ -104,13 +138,11 @@ func (k *killer) once(t *testing.T, args []string, kills int) (finished bool) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
+	if k.early(t, ended, kills) {
+		if err := <-ended; err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, &out)
 		}
 		return true
-	case <-time.After(time.Duration(50+rand.IntN(900)*(1+kills/5)) * time.Millisecond):
 	}
 	if rand.IntN(2) == 0 {
 		_ = cmd.Process.Kill() // it may have ended this moment
@@ -138,6 +170,41 @@ func (k *killer) once(t *testing.T, args []string, kills int) (finished bool) {
 		t.Fatalf("the command hangs after PostgreSQL's restart:\n%s", &out)
 	}
 	return false
+}
+
+// early waits for the moment to kill and says whether the command ended before it.
+func (k *killer) early(t *testing.T, ended <-chan error, kills int) bool {
+	if !k.pairs {
+		for end := time.Now().Add(time.Duration(50+rand.IntN(900)*(1+kills/5)) * time.Millisecond); len(ended) == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		return len(ended) > 0
+	}
+	for looks := 1 + rand.IntN(6); len(ended) == 0; time.Sleep(time.Millisecond) {
+		if k.twoInFlight(t) {
+			looks--
+		}
+		if looks == 0 {
+			k.paired++
+			return false
+		}
+	}
+	return true
+}
+
+// twoInFlight says whether two batches are. Its own session looks like a sweep's
+// to the brakes.
+func (k *killer) twoInFlight(t *testing.T) bool {
+	conn, err := dialer(k.server.URL(pgtest.Login{}))(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close(conn)
+	var n int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'spillway sweep%' AND query LIKE 'BEGIN; EXECUTE spillway_leg_%' AND state <> 'idle'`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n == 2
 }
 
 // any says whether a sweep of this table was written down at all.

@@ -13,6 +13,7 @@ import (
 
 // loop runs until the work is done (nil) or something ends it.
 func (r *runner) loop(ctx context.Context) error {
+	defer r.closeSecond()
 	for {
 		// A batch that runs ahead is finished before anything is obeyed.
 		stop := r.stop(ctx)
@@ -78,6 +79,7 @@ func (r *runner) hold(ctx context.Context, v brake.Verdict, wait time.Duration, 
 		wait = min(max(wait, time.Millisecond), poll)
 	}
 	r.braked(v)
+	r.closeSecond()
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {

@@ -126,6 +126,16 @@ func (f *flight) run(ctx context.Context, work string) {
 	}
 }
 
+// failed says whether it has failed already.
+func (f *flight) failed() bool {
+	select {
+	case <-f.ended:
+		return f.err != nil
+	default:
+		return false
+	}
+}
+
 // goAhead begins the batch that follows f, if it may.
 func (r *runner) goAhead(ctx context.Context, f *flight) {
 	r.pair.ahead = nil
@@ -133,10 +143,12 @@ func (r *runner) goAhead(ctx context.Context, f *flight) {
 	if f.on == s {
 		s = r.session
 	}
-	if after := &f.b.after; r.pair.may && after.Page < after.End {
+	if after := &f.b.after; r.pair.may && after.Page < after.End && !f.failed() {
 		var err error
 		if r.pair.ahead, err = r.launch(ctx, r.pagesFrom(after, f.b.leg), s); err != nil {
 			r.parted(s, err)
+		} else {
+			r.config.Log.Debug("batch runs beside another", "table", r.sweep.Table, "page", after.Page)
 		}
 	}
 	pids := []uint32{r.session.conn.PgConn().PID()}
@@ -208,7 +220,7 @@ func (r *runner) part(ctx context.Context, f *flight, err error, lost bool) erro
 
 // parted takes note that a batch failed in session s while another was beside it.
 func (r *runner) parted(s *session, err error) {
-	r.config.Log.Debug("two batches at once failed", "table", r.sweep.Table, "error", err)
+	r.config.Log.Debug("a batch failed with another beside it; both go back", "table", r.sweep.Table, "error", err)
 	if target.Code(err) == "57014" { // statement_timeout
 		r.pace.Failed()
 		r.pace.Failed()
@@ -223,6 +235,7 @@ func (r *runner) parted(s *session, err error) {
 // closeSecond ends the second session; nothing runs in it.
 func (r *runner) closeSecond() {
 	if r.pair.second != nil {
+		r.config.Log.Debug("sweep gives up its second session", "table", r.sweep.Table)
 		target.Close(r.pair.second.conn)
 		r.pair.second = nil
 	}

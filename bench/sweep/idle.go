@@ -18,7 +18,7 @@ func (r *rig) idle(ctx context.Context) error {
 	fmt.Fprintln(w, "method\trows\tseconds\trows/s\tsweep is")
 	var sweep float64
 	for _, m := range methods() {
-		if r.only != "" && r.only != m.name {
+		if !r.picked(m) {
 			continue
 		}
 		if err := r.fresh("bench"); err != nil {

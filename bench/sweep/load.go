@@ -42,7 +42,7 @@ func (r *rig) loaded(ctx context.Context) error {
 	fmt.Fprintln(w, "method\trows/s\tp50 without\twith\tp99 without\twith\trise\tby turn\tsweep is")
 	var sweep float64
 	for _, m := range methods() {
-		if r.only != "" && r.only != m.name {
+		if !r.picked(m) {
 			continue
 		}
 		if err := r.beside(ctx, pgbench, m, &sweep, w); err != nil {

@@ -25,7 +25,6 @@ type settings struct {
 	only     string
 	verbose  bool
 	share    string
-	single   bool
 }
 
 func main() {
@@ -40,9 +39,8 @@ func main() {
 	flag.BoolVar(&s.durable, "durable", true, "PostgreSQL with fsync; without, a disk shared with others disturbs less")
 	flag.BoolVar(&s.skipIdle, "skip-idle", false, "leave out the runs without load")
 	flag.BoolVar(&s.skipLoad, "skip-load", false, "leave out the runs beside the load")
-	flag.StringVar(&s.only, "only", "", "one method: sweep, delete, script or limit")
+	flag.StringVar(&s.only, "only", "", "these methods, with commas between: sweep, single (a sweep with one batch at a time, only if named), delete, script, limit")
 	flag.StringVar(&s.share, "share", "25%", "the sweep's --share beside the load")
-	flag.BoolVar(&s.single, "single", false, "the sweep alone has one batch in flight, as with any --rate")
 	flag.BoolVar(&s.verbose, "v", false, "show the sweep's progress and brakes")
 	flag.Parse()
 	if s.full {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,10 +29,19 @@ type method struct {
 func methods() []method {
 	return []method{
 		{"sweep", "spillway sweep", sweepIt},
+		{"single", "one batch at a time", sweepSingly},
 		{"delete", "(a) one big DELETE", bigDelete},
 		{"script", "(b) 10,000 rows every 30 s", script},
 		{"limit", "(c) DELETE … IN (SELECT … LIMIT 10,000)", limited},
 	}
+}
+
+// picked says whether -only names the method; without it all are but single.
+func (r *rig) picked(m method) bool {
+	if r.only == "" {
+		return m.name != "single"
+	}
+	return slices.Contains(strings.Split(r.only, ","), m.name)
 }
 
 func (r *rig) connect(ctx context.Context, database string) (*pgx.Conn, error) {
@@ -49,11 +60,18 @@ func (r *rig) long(database, statement string) error {
 
 // sweepIt runs the command as a person would, straight to PostgreSQL.
 func sweepIt(ctx context.Context, r *rig, database string) (int64, error) {
+	return r.sweep(ctx, database)
+}
+
+// sweepSingly is the same with one batch in flight at a time: with a rate, which
+// it does not reach, it has no use for two.
+func sweepSingly(ctx context.Context, r *rig, database string) (int64, error) {
+	return r.sweep(ctx, database, "--rate", "1000000000")
+}
+
+func (r *rig) sweep(ctx context.Context, database string, more ...string) (int64, error) {
 	args := []string{"sweep", "run", "public.sessions", "--where", condition, "--yes", "--no-vacuum", "-o", "json", "--url", r.server.URL(pgtest.Login{Database: database})}
-	if r.single {
-		args = append(args, "--rate", "1000000000")
-	}
-	return r.command(ctx, args...)
+	return r.command(ctx, append(args, more...)...)
 }
 
 // command runs spillway and reads how much it deleted; when ctx ends it pauses.

@@ -166,12 +166,11 @@ func (r *runner) land(ctx context.Context, f *flight) (rest time.Duration, err e
 		f.err = f.on.back(ctx, errMoved)
 	}
 	if f.err != nil {
-		return 0, r.part(ctx, f, f.err, r.session.conn.IsClosed())
+		return 0, r.part(ctx, f, f.err, false)
 	}
 	trip, err := r.seal(ctx, f)
 	if err != nil {
-		// Whether a commit without an answer was one is known to the database alone.
-		return 0, r.part(ctx, f, err, f.on.conn.IsClosed())
+		return 0, r.part(ctx, f, err, true)
 	}
 	rest = r.book(f.b, f.begun, brake.Spent{Took: f.took + trip, Trip: trip, Looked: f.b.looked, Deleted: f.deleted})
 	if r.pair.ahead != nil {
@@ -200,8 +199,9 @@ func (r *runner) seal(ctx context.Context, f *flight) (trip time.Duration, err e
 }
 
 // part ends two at once after f failed: the one ahead goes back too, and for a
-// while batches go one at a time. The error that comes back, if any, ends that too.
-func (r *runner) part(ctx context.Context, f *flight, err error, lost bool) error {
+// while batches go one at a time. sealing says that f may have been committed.
+// An error that comes back is one to mend, or what a person wants.
+func (r *runner) part(ctx context.Context, f *flight, err error, sealing bool) error {
 	if a := r.pair.ahead; a != nil {
 		<-a.ended
 		if a.err == nil {
@@ -211,8 +211,8 @@ func (r *runner) part(ctx context.Context, f *flight, err error, lost bool) erro
 	}
 	asked := r.pair.asked
 	r.pair.asked = nil
-	if lost {
-		return err
+	if r.session.conn.IsClosed() || sealing && f.on.conn.IsClosed() {
+		return err // what was committed is known to the database alone
 	}
 	r.parted(f.on, err)
 	return asked

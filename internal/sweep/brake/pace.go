@@ -135,14 +135,15 @@ func (p *Pace) Obey(v Verdict, now time.Time) time.Duration {
 // Spent is what a batch took.
 type Spent struct {
 	Took time.Duration
-	// Trip is that of a round trip with hardly any work, its commit: a batch is two.
+	// Trip is what went for round trips: for each as long as one with hardly any
+	// work, a commit, takes.
 	Trip            time.Duration
 	Looked, Deleted int64 // rows
 }
 
 // work is the part of the time that the rows took. Shorter batches make it
 // shorter, but not the trips: on a busy machine those would be all there is.
-func (s Spent) work() time.Duration { return max(s.Took-2*s.Trip, s.Took/10) }
+func (s Spent) work() time.Duration { return max(s.Took-s.Trip, s.Took/10) }
 
 // Done is told of a batch and returns the rest after it.
 func (p *Pace) Done(s Spent, now time.Time) time.Duration {

@@ -131,7 +131,7 @@ func TestTrips(t *testing.T) {
 			t.Fatalf("waits %s", wait)
 		}
 		n := int64(p.Size())
-		s := Spent{Took: time.Duration(n)*row + 4*time.Millisecond, Trip: 2 * time.Millisecond, Looked: n, Deleted: n}
+		s := Spent{Took: time.Duration(n)*row + 4*time.Millisecond, Trip: 4 * time.Millisecond, Looked: n, Deleted: n}
 		now = now.Add(s.Took)
 		now = now.Add(p.Done(s, now))
 	}

@@ -27,6 +27,7 @@ type batch struct {
 	checked bool          // the filenode must be that of the cursor
 	nulls   bool          // over when it deletes nothing
 	trip    time.Duration // of its commit
+	trips   int
 }
 
 // bound is the context of the batch: a leg done as a whole has bounds of its own.
@@ -258,6 +259,9 @@ func (r *runner) attempt(ctx context.Context, b *batch) (deleted int64, err erro
 	if r.skip && !b.nulls {
 		b.after.Again = append(slices.Clip(b.after.Again), b.span)
 	}
+	if r.isBrief(b) {
+		return r.brief(ctx, b)
+	}
 	keeps := r.keep != nil
 	work := "LOCK TABLE " + b.leg.Ident() + " IN ROW EXCLUSIVE MODE"
 	if !keeps {
@@ -299,10 +303,16 @@ func (r *runner) deletes(ctx context.Context, b *batch, s *session) (string, err
 	if b.span.To == 0 || r.skip {
 		return r.statement(b, false), nil
 	}
+	name := fmt.Sprintf("spillway_leg_%d", b.span.Leg)
+	err := s.prepare(ctx, name, "tid, tid", r.ranged(b))
+	return fmt.Sprintf("EXECUTE %s('(%d,0)', '(%d,0)')", name, b.span.From, b.span.To), err
+}
+
+// ranged is the statement that deletes from page $1 to before page $2.
+func (r *runner) ranged(b *batch) string {
 	ranges, t := *b, r.sweep.Job.Alias
 	ranges.within = fmt.Sprintf("%s.ctid >= $1 AND %s.ctid < $2", t, t)
-	name, err := s.prepareLeg(ctx, b.span.Leg, r.statement(&ranges, false))
-	return fmt.Sprintf("EXECUTE %s('(%d,0)', '(%d,0)')", name, b.span.From, b.span.To), err
+	return r.statement(&ranges, false)
 }
 
 // opening begins a transaction and asks, with a lock on the row, whether the
@@ -343,7 +353,8 @@ func (r *runner) commit(ctx context.Context, b *batch, deleted, size int64) erro
 	if err != nil {
 		return err
 	}
-	b.trip = time.Since(begun)
+	b.trip, b.trips = time.Since(begun), 2
+	r.trip, r.briefs = b.trip, 0
 	if r.keep != nil {
 		r.keep.size = size
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"spillway/internal/pgtest"
 	"spillway/internal/sweep/plan"
 	"spillway/internal/sweep/target"
@@ -55,28 +57,39 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d rounds, %d kills, %s", rounds(), total, time.Since(begun).Round(time.Second))
 }
 
-// TestKilledPaired is TestKilled with two batches in flight at each kill but
-// those that come too late.
+// TestKilledPaired is TestKilled with two batches in flight at each kill, and
+// TestKilledBrief with batches of one statement, beside somebody else.
 func TestKilledPaired(t *testing.T) {
 	t.Parallel()
+	killedAt(t, killer{seed: seedMany, moment: "count(*) FILTER (WHERE query LIKE 'BEGIN; EXECUTE spillway_leg_%' AND state <> 'idle') = 2"})
+}
+
+func TestKilledBrief(t *testing.T) {
+	t.Parallel()
+	killedAt(t, killer{seed: func(t testing.TB, s *pgtest.Server) { seed(t, s, crashRows, 90) }, moment: "count(*) FILTER (WHERE query LIKE '%spillway_brief_%') > 0", company: true})
+}
+
+// killedAt kills at some of the moments of k.
+func killedAt(t *testing.T, k killer) {
 	binary, err := pgtest.SpillwayBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := pgtest.Start(t, pgtest.Options{})
-	total, paired := 0, 0
+	k.server, k.binary, k.strategy = pgtest.Start(t, pgtest.Options{}), binary, plan.TID
+	total := 0
 	for round := range max(rounds()/4, 2) {
-		k := &killer{server: s, binary: binary, strategy: plan.TID, keep: []string{"", "kept"}[round%2], pairs: true}
+		if !k.company {
+			k.keep = []string{"", "kept"}[round%2]
+		}
 		total += k.round(t)
-		paired += k.paired
 		if t.Failed() {
 			t.Fatalf("round %d, keep %q", round, k.keep)
 		}
 	}
-	if paired == 0 {
-		t.Error("no kill met two batches in flight")
+	if k.met == 0 {
+		t.Error("no kill met its moment")
 	}
-	t.Logf("%d kills, %d with two batches in flight", total, paired)
+	t.Logf("%d kills of the command, %d kills at the moment", total, k.met)
 }
 
 // killer runs one round.
@@ -85,21 +98,24 @@ type killer struct {
 	binary   string
 	strategy plan.Strategy
 	keep     string
-	pairs    bool // kill when two batches are in flight
-	paired   int  // kills that did
+
+	seed    func(testing.TB, *pgtest.Server) // nil: that of most tests
+	moment  string                           // SQL about the sweep's sessions: kill when it is true; "" = at random
+	met     int                              // kills at the moment
+	company bool                             // somebody else is there
 }
 
 func (k *killer) round(t *testing.T) (kills int) {
 	s := k.server
-	if k.pairs {
-		seedMany(t, s)
+	if k.seed != nil {
+		k.seed(t, s)
 	} else {
 		seed(t, s, crashRows, 90)
 	}
 	s.Exec(t, "DROP TABLE IF EXISTS kept; DROP TABLE IF EXISTS was; CREATE TABLE was AS SELECT * FROM sessions WHERE "+doomed)
 	want := survivors(t, s, "NOT "+doomed)
 	args := []string{"sweep", "run", "sessions", "--where", doomed, "--yes", "--no-vacuum", "--strategy", string(k.strategy), "--url", s.URL(pgtest.Login{})}
-	if !k.pairs {
+	if k.moment == "" {
 		args = append(args, "--rate", strconv.Itoa(crashRate))
 	}
 	if k.keep != "" {
@@ -174,37 +190,46 @@ func (k *killer) once(t *testing.T, args []string, kills int) (finished bool) {
 
 // early waits for the moment to kill and says whether the command ended before it.
 func (k *killer) early(t *testing.T, ended <-chan error, kills int) bool {
-	if !k.pairs {
+	if k.moment == "" {
 		for end := time.Now().Add(time.Duration(50+rand.IntN(900)*(1+kills/5)) * time.Millisecond); len(ended) == 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		return len(ended) > 0
 	}
-	for looks := 1 + rand.IntN(6); len(ended) == 0; time.Sleep(time.Millisecond) {
-		if k.twoInFlight(t) {
+	var others *pgx.Conn
+	if k.company {
+		others = pgtest.Connect(t, k.server.URL(pgtest.Login{}))
+		defer target.Close(others)
+	}
+	for looks := 1 + rand.IntN(8); len(ended) == 0; time.Sleep(time.Millisecond) {
+		if others != nil {
+			if _, err := others.Exec(t.Context(), "SELECT 1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if k.now(t) {
 			looks--
 		}
 		if looks == 0 {
-			k.paired++
+			k.met++
 			return false
 		}
 	}
 	return true
 }
 
-// twoInFlight says whether two batches are. Its own session looks like a sweep's
-// to the brakes.
-func (k *killer) twoInFlight(t *testing.T) bool {
+// now says whether this is a moment to kill at. Its own session looks like a
+// sweep's to the brakes.
+func (k *killer) now(t *testing.T) (is bool) {
 	conn, err := dialer(k.server.URL(pgtest.Login{}))(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer target.Close(conn)
-	var n int
-	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'spillway sweep%' AND query LIKE 'BEGIN; EXECUTE spillway_leg_%' AND state <> 'idle'`).Scan(&n); err != nil {
+	if err := conn.QueryRow(t.Context(), "SELECT "+k.moment+" FROM pg_stat_activity WHERE application_name LIKE 'spillway sweep%' AND pid <> pg_backend_pid()").Scan(&is); err != nil {
 		t.Fatal(err)
 	}
-	return n == 2
+	return is
 }
 
 // any says whether a sweep of this table was written down at all.

@@ -192,7 +192,7 @@ func (r *runner) single(ctx context.Context, b *batch) (rest time.Duration, err 
 		return 0, err
 	}
 	r.pair.apart = max(r.pair.apart-1, 0)
-	return r.book(b, begun, brake.Spent{Took: took, Trip: b.trip, Looked: b.looked, Deleted: deleted}), b.want
+	return r.book(b, begun, brake.Spent{Took: took, Trip: time.Duration(b.trips) * b.trip, Looked: b.looked, Deleted: deleted}), b.want
 }
 
 // book counts a batch that is committed and returns the rest after it.

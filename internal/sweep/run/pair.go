@@ -172,7 +172,7 @@ func (r *runner) land(ctx context.Context, f *flight) (rest time.Duration, err e
 	if err != nil {
 		return 0, r.part(ctx, f, err, true)
 	}
-	rest = r.book(f.b, f.begun, brake.Spent{Took: f.took + trip, Trip: trip, Looked: f.b.looked, Deleted: f.deleted})
+	rest = r.book(f.b, f.begun, brake.Spent{Took: f.took + trip, Trip: 2 * trip, Looked: f.b.looked, Deleted: f.deleted})
 	if r.pair.ahead != nil {
 		r.pair.asked = f.b.want // the batch ahead reads it again
 		return 0, nil

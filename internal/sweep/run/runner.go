@@ -53,8 +53,10 @@ type runner struct {
 	round   int  // through the places with locked rows that is under way
 	level   brake.Level
 	started time.Time
-	saved   time.Time // when the row was last written
-	shut    bool      // the window is shut
+	saved   time.Time     // when the row was last written
+	trip    time.Duration // a commit's, when last one was alone in its round trip; 0 = never
+	briefs  int           // batches of one round trip since
+	shut    bool          // the window is shut
 }
 
 // These end a run in order.

@@ -29,7 +29,7 @@ const (
 type session struct {
 	conn    *pgx.Conn
 	timeout time.Duration
-	legs    map[int]bool // whose deletes by pages are prepared
+	known   map[string]bool // statements of legs that are prepared
 }
 
 // open connects and takes the locks of all tables of the sweep.
@@ -38,7 +38,7 @@ func open(ctx context.Context, dial Dial, s *Sweep) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &session{conn: conn, timeout: batchTimeout, legs: map[int]bool{}}
+	one := &session{conn: conn, timeout: batchTimeout, known: map[string]bool{}}
 	err = one.setUp(ctx, s, conn.PgConn().PID())
 	if err == nil {
 		err = one.lock(ctx, s)
@@ -57,7 +57,7 @@ func beside(ctx context.Context, dial Dial, s *Sweep, first *session) (*session,
 	if err != nil {
 		return nil, err
 	}
-	one := &session{conn: conn, timeout: first.timeout, legs: map[int]bool{}}
+	one := &session{conn: conn, timeout: first.timeout, known: map[string]bool{}}
 	if err := one.setUp(ctx, s, first.conn.PgConn().PID()); err != nil {
 		target.Close(conn)
 		return nil, err
@@ -105,18 +105,16 @@ const closing = `;
 			AND granted AND pid = %d AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) RETURNING want)
 	SELECT CASE count(*) WHEN 1 THEN min(want) ELSE ('the fence has fallen, ' || count(*))::int::text END FROM saved`
 
-// prepareLeg prepares a leg's delete of a range of pages, once; name is what
-// EXECUTE calls it.
-func (s *session) prepareLeg(ctx context.Context, leg int, sql string) (name string, err error) {
-	name = fmt.Sprintf("spillway_leg_%d", leg)
-	if s.legs[leg] {
-		return name, nil
+// prepare prepares a statement of a leg, once.
+func (s *session) prepare(ctx context.Context, name, parameters, sql string) error {
+	if s.known[name] {
+		return nil
 	}
-	if _, err := s.conn.Exec(ctx, "PREPARE "+name+" (tid, tid) AS "+sql); err != nil {
-		return "", fmt.Errorf("prepare the delete: %w", err)
+	if _, err := s.conn.Exec(ctx, "PREPARE "+name+" ("+parameters+") AS "+sql); err != nil {
+		return fmt.Errorf("prepare the delete: %w", err)
 	}
-	s.legs[leg] = true
-	return name, nil
+	s.known[name] = true
+	return nil
 }
 
 // lock takes the advisory locks of the table and its partitions. A lock whose

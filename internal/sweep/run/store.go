@@ -288,9 +288,14 @@ func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "'
 
 // jsonLiteral is a value as a jsonb literal.
 func jsonLiteral(value any) (string, error) {
+	text, err := jsonText(value)
+	return literal(string(text)) + "::jsonb", err
+}
+
+func jsonText(value any) ([]byte, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return "", fmt.Errorf("write cursor: %w", err)
+		return nil, fmt.Errorf("write cursor: %w", err)
 	}
-	return literal(string(text)) + "::jsonb", nil
+	return text, nil
 }

@@ -147,7 +147,7 @@ func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, 
 func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, turns []turn, err error) {
 	node := newNodeSweep(r, filepath.Join(pooler.Dir, "state", "admin.sock"))
 	defer node.http.CloseIdleConnections()
-	if err := node.ask("run", "public.sessions", "--where", condition, "--share", r.share, "--yes", "--detach"); err != nil {
+	if err := node.ask("run", "public.sessions", "--where", condition, "--share", r.share, "--batch", r.batch.String(), "--yes", "--detach"); err != nil {
 		return 0, nil, err
 	}
 	for i := range r.turns {

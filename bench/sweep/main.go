@@ -25,6 +25,7 @@ type settings struct {
 	only     string
 	verbose  bool
 	share    string
+	batch    time.Duration
 }
 
 func main() {
@@ -41,6 +42,7 @@ func main() {
 	flag.BoolVar(&s.skipLoad, "skip-load", false, "leave out the runs beside the load")
 	flag.StringVar(&s.only, "only", "", "these methods, with commas between: sweep, single (a sweep with one batch at a time, only if named), delete, script, limit")
 	flag.StringVar(&s.share, "share", "25%", "the sweep's --share beside the load")
+	flag.DurationVar(&s.batch, "batch", time.Millisecond, "the sweep's --batch beside the load")
 	flag.BoolVar(&s.verbose, "v", false, "show the sweep's progress and brakes")
 	flag.Parse()
 	if s.full {

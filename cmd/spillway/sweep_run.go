@@ -22,7 +22,7 @@ type runFlags struct {
 	yes, dryRun, detach, noVacuum bool
 	rate                          float64
 	share, window, zone, name     string
-	deadline                      time.Duration
+	deadline, batch               time.Duration
 }
 
 func (f *runFlags) flags(cmd *cobra.Command) {
@@ -32,6 +32,7 @@ func (f *runFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.noVacuum, "no-vacuum", false, "leave vacuuming to others altogether")
 	cmd.Flags().Float64Var(&f.rate, "rate", 0, "most rows a second; 0 is no limit")
 	cmd.Flags().StringVar(&f.share, "share", "25%", "most of the time spent deleting while others use the server")
+	cmd.Flags().DurationVar(&f.batch, "batch", time.Millisecond, "how long a batch is to take while others use the server")
 	cmd.Flags().StringVar(&f.window, "window", "", "hours in which to work, such as 22:00-06:00")
 	cmd.Flags().StringVar(&f.zone, "time-zone", "", "time zone of the window; UTC when left out")
 	cmd.Flags().DurationVar(&f.deadline, "deadline", 0, "pause after this long; 0 is never")
@@ -40,12 +41,14 @@ func (f *runFlags) flags(cmd *cobra.Command) {
 
 func (f *runFlags) options() (node.SweepOptions, error) {
 	share, err := strconv.ParseFloat(strings.TrimSuffix(f.share, "%"), 64)
-	o := node.SweepOptions{Rate: f.rate, Share: share / 100, Window: f.window, Zone: f.zone, Deadline: f.deadline, NoVacuum: f.noVacuum}
+	o := node.SweepOptions{Rate: f.rate, Share: share / 100, Beside: f.batch, Window: f.window, Zone: f.zone, Deadline: f.deadline, NoVacuum: f.noVacuum}
 	switch {
 	case err != nil || share <= 0 || share > 100:
 		return o, usageError{fmt.Errorf("share %q is not between 0%% and 100%%", f.share)}
 	case f.rate < 0:
 		return o, usageError{errors.New("rate is below 0")}
+	case f.batch <= 0 || f.batch > time.Second:
+		return o, usageError{fmt.Errorf("batch %s is not between 0 and 1s", f.batch)}
 	case f.deadline < 0:
 		return o, usageError{errors.New("deadline is below 0")}
 	}

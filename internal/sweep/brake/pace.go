@@ -29,6 +29,7 @@ const (
 // Setting is how fast a sweep may go at most.
 type Setting struct {
 	Target time.Duration // of a batch when alone; 0 = 200 ms
+	Beside time.Duration // the same when not alone; 0 = 1 ms
 	Share  float64       // most of the time spent in batches when not alone; 0 = 0.25
 	Rate   float64       // rows a second; 0 = no limit
 }
@@ -56,6 +57,9 @@ func NewPace(s Setting, now time.Time) *Pace {
 	if s.Target == 0 {
 		s.Target = quietTarget
 	}
+	if s.Beside <= 0 {
+		s.Beside = sharedTarget
+	}
 	if s.Share == 0 {
 		s.Share = sharedDuty
 	}
@@ -78,7 +82,7 @@ func (p *Pace) most() float64 {
 
 func (p *Pace) target() time.Duration {
 	if p.verdict.careful() {
-		return min(p.set.Target, sharedTarget)
+		return min(p.set.Target, p.set.Beside)
 	}
 	return p.set.Target
 }
@@ -93,7 +97,7 @@ func (p *Pace) Obey(v Verdict, now time.Time) time.Duration {
 	was := p.verdict.Level
 	if v.careful() && !p.verdict.careful() && p.perRow > 0 {
 		// Somebody came, or a brake pulls: the next batch is short already.
-		p.size = min(p.size, max(sharedTarget.Seconds()/p.perRow, leastRows))
+		p.size = min(p.size, max(p.set.Beside.Seconds()/p.perRow, leastRows))
 	}
 	p.verdict = v
 	first := !p.begun

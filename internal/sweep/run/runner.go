@@ -134,7 +134,7 @@ func (r *runner) take(ctx context.Context, id int64) error {
 // outfit makes what follows from the sweep's options.
 func (r *runner) outfit() error {
 	o := &r.sweep.Job.Options
-	r.pace = brake.NewPace(brake.Setting{Target: o.Target, Share: o.Share, Rate: o.Rate}, time.Now())
+	r.pace = brake.NewPace(brake.Setting{Target: o.Target, Beside: o.Beside, Share: o.Share, Rate: o.Rate}, time.Now())
 	r.meter.start(time.Now(), r.sweep)
 	zone, err := time.LoadLocation(o.Zone)
 	if err != nil {

@@ -39,6 +39,7 @@ type Options struct {
 	Rate     float64       `json:"rate,omitempty"`        // rows a second; 0 = no limit
 	Share    float64       `json:"share,omitempty"`       // of the time, beside live traffic; 0 = 0.25
 	Target   time.Duration `json:"target_ns,omitempty"`   // of a batch when alone; 0 = 200 ms
+	Beside   time.Duration `json:"beside_ns,omitempty"`   // of a batch beside live traffic; 0 = 1 ms
 	Window   string        `json:"window,omitempty"`      // as when.ParseWindow reads it
 	Zone     string        `json:"zone,omitempty"`        // of the window
 	Deadline time.Duration `json:"deadline_ns,omitempty"` // from the start of the runner; then it pauses

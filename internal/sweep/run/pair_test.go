@@ -65,7 +65,7 @@ type pairing struct {
 }
 
 // manyRows are enough for two sessions.
-const manyRows = 300_000
+const manyRows = 200_000
 
 // seedMany makes many sessions quickly, with nothing but what pages need, and a
 // trigger that makes a run last a second on the fastest machine.

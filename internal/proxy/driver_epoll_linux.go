@@ -28,6 +28,7 @@ type epoll struct {
 	full   []*endpoint // listeners that rest, for want of a descriptor
 	spares spares
 	bustle bustle
+	breath breath
 	dirty  []*endpoint // have bytes to send at the turn's end
 }
 
@@ -60,6 +61,8 @@ func newEpoll(s sink) (driver, error) {
 }
 
 func (d *epoll) name() string { return "epoll" }
+
+func (d *epoll) bound() bool { return false }
 
 func (d *epoll) add(ep *endpoint) error {
 	var slot int32
@@ -237,20 +240,24 @@ func (d *epoll) takeReady() []*endpoint {
 }
 
 // wait asks once without the scheduler's help, yields, asks again, and only
-// then blocks in a call the runtime knows of, so that it can take the P.
+// then blocks in a call the runtime knows of, so that it can take the P. Where
+// events come one by one it blocks at once.
 func (d *epoll) wait(wait int64) (int, error) {
-	n, errno := rawEpollWait(d.fd, d.events[:], 0)
-	if n > 0 || wait == 0 {
-		return ok(n, errno)
-	}
-	_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-	if n, _ = rawEpollWait(d.fd, d.events[:], 0); n > 0 {
-		return n, nil
+	if wait == 0 || !d.bustle.sparse() {
+		n, errno := rawEpollWait(d.fd, d.events[:], 0)
+		if n > 0 || wait == 0 {
+			return ok(n, errno)
+		}
+		_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		if n, _ = rawEpollWait(d.fd, d.events[:], 0); n > 0 {
+			return n, nil
+		}
 	}
 	ms := -1
 	if wait > 0 {
 		ms = int((wait + 999_999) / 1_000_000)
 	}
+	d.breath.take()
 	n, err := unix.EpollWait(d.fd, d.events[:], ms)
 	if errors.Is(err, unix.EINTR) {
 		return 0, nil

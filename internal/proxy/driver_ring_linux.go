@@ -25,6 +25,9 @@ type ring struct {
 	again  []uint32 // listeners that ran out of descriptors
 	spares spares
 	rearm  time.Time
+	bustle bustle
+	breath breath
+	pieces int  // events of this turn but for the ends of sends
 	ending bool // the loop is over: nothing is delivered any more
 }
 
@@ -40,6 +43,7 @@ type ringSlot struct {
 	single   bool   // received one buffer at a time: a long stream that pauses
 	waiting  bool   // on dirty
 	listed   bool   // on due
+	full     bool   // a send found no room: the next waits for it
 	sending  []byte // what the kernel reads
 	outgrown []byte // what sending is part of, if ep.out is another by now
 	held     []byte // received while the endpoint was stopped
@@ -93,6 +97,8 @@ func newRing(s sink) (driver, error) {
 
 func (d *ring) name() string { return "io_uring" }
 
+func (d *ring) bound() bool { return true }
+
 func ringData(kind, gen, slot uint32) uint64 {
 	return uint64(kind)<<56 | uint64(gen&0xffffff)<<32 | uint64(slot)
 }
@@ -123,7 +129,8 @@ func (d *ring) add(ep *endpoint) error {
 }
 
 func (d *ring) turn(wait int64) error {
-	d.flush()
+	sparse := d.bustle.sparse()
+	sends := d.flush(sparse)
 	if len(d.due) > 0 {
 		wait = 0
 	}
@@ -133,18 +140,28 @@ func (d *ring) turn(wait int64) error {
 		}
 		d.acceptAgain()
 	}
-	if err := d.r.SubmitAndWait(1, time.Duration(wait)); err != nil {
+	await := d.r.SubmitAndWait
+	if sparse {
+		d.breath.take()
+		await = d.r.SubmitAndSleep
+	}
+	if err := await(1+sends, time.Duration(wait)); err != nil {
 		return err
 	}
+	d.pieces = 0
 	for c, ok := d.r.Next(); ok; c, ok = d.r.Next() {
 		d.completed(c)
 	}
+	d.bustle.add(d.pieces)
 	d.deliver()
 	return nil
 }
 
 func (d *ring) completed(c uring.CQE) {
 	kind, i := uint32(c.UserData>>56), uint32(c.UserData)
+	if kind != ringSend {
+		d.pieces++
+	}
 	if kind == ringWake {
 		if !c.More() {
 			d.r.PollMultishot(d.wakeFD, unix.POLLIN, ringData(ringWake, 0, 0))

@@ -69,7 +69,9 @@ func (d *ring) grow(s *ringSlot, more int) {
 }
 
 // flush submits one send for each endpoint that has bytes and none in flight.
-func (d *ring) flush() {
+// At once are those that are over when they are submitted, if now is asked for:
+// all but those that must wait for room.
+func (d *ring) flush(now bool) (atOnce int) {
 	for _, i := range d.dirty {
 		s := &d.slots[i]
 		s.waiting = false
@@ -77,9 +79,15 @@ func (d *ring) flush() {
 			continue
 		}
 		s.sending = s.ep.out[s.ep.sent:]
-		d.r.Send(int(s.fd), s.sending, d.submitted(i, ringSend), uring.SendAll)
+		how := uring.SendAll
+		if now && !s.full {
+			how = uring.SendNow
+			atOnce++
+		}
+		d.r.Send(int(s.fd), s.sending, d.submitted(i, ringSend), how)
 	}
 	d.dirty = d.dirty[:0]
+	return atOnce
 }
 
 // sent takes the answer to a send.
@@ -96,6 +104,7 @@ func (d *ring) sent(i uint32, c uring.CQE) {
 	}
 	if c.Res < 0 {
 		if errno := c.Errno(); errno == unix.EINTR || errno == unix.EAGAIN {
+			s.full = errno == unix.EAGAIN
 			d.wants(i)
 			return
 		}
@@ -103,6 +112,7 @@ func (d *ring) sent(i uint32, c uring.CQE) {
 		return
 	}
 	ep.sent += int(c.Res)
+	s.full = ep.pending() > 0
 	switch ep.pending() {
 	case 0:
 		d.spares.give(ep.out)

@@ -47,7 +47,21 @@ func (r *Ring) SubmitAndWait(minComplete int, timeout time.Duration) error {
 			return nil
 		}
 	}
-	return r.block(wanted, timeout)
+	return r.block(0, wanted, timeout)
+}
+
+// SubmitAndSleep is SubmitAndWait for a caller who expects no answer before its peers have had time to think: what is
+// submitted and the sleep are one system call, and nothing is looked for before. minComplete must count the completions that
+// submissions of this call are sure to have at once, as sends with SendNow do; else a completion that waits is not returned
+// until enough others come.
+func (r *Ring) SubmitAndSleep(minComplete int, timeout time.Duration) error {
+	if timeout == 0 || minComplete <= 0 || len(r.backlog) > 0 || r.kernelHasWork() || r.ready() > 0 {
+		return r.SubmitAndWait(min(minComplete, 1), timeout)
+	}
+	r.bufs.publish()
+	r.publishHead()
+	r.refill()
+	return r.block(r.unsubmitted(), uint32(minComplete), timeout)
 }
 
 // Ready is the number of completions that Next can take without entering the kernel.
@@ -101,9 +115,9 @@ func (r *Ring) enter(n int) error {
 	return enterError(errno)
 }
 
-// block sleeps until there are wanted completions or the timeout is over.
-func (r *Ring) block(wanted uint32, timeout time.Duration) error {
-	if r.unsubmitted() > 0 && (timeout < 0 || timeout > retryPause) {
+// block submits n entries and sleeps until there are wanted completions or the timeout is over.
+func (r *Ring) block(n int, wanted uint32, timeout time.Duration) error {
+	if r.unsubmitted() > n && (timeout < 0 || timeout > retryPause) {
 		timeout = retryPause
 	}
 	flags, arg, size := uintptr(enterGetEvents), unsafe.Pointer(nil), uintptr(0)
@@ -114,7 +128,7 @@ func (r *Ring) block(wanted uint32, timeout time.Duration) error {
 		r.wait.sec, r.wait.ns = int64(timeout/time.Second), int64(timeout%time.Second)
 		flags, arg, size = flags|enterExtArg, unsafe.Pointer(r.wait), waitArgSize
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, uintptr(wanted), flags, uintptr(arg), size)
+	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(n), uintptr(wanted), flags, uintptr(arg), size)
 	return enterError(errno)
 }
 

@@ -2,7 +2,9 @@ package uring
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -158,4 +160,43 @@ func TestBacklog(t *testing.T) {
 	if len(r.backlog) != 0 {
 		t.Fatalf("%d left in the backlog", len(r.backlog))
 	}
+}
+
+// A send that must not wait completes when it is submitted: whole, in part, or refused. So one call can submit it and sleep
+// until something else comes.
+func TestSubmitAndSleep(t *testing.T) {
+	r := ring(t, Config{BufferCount: 4, BufferSize: 64})
+	near, far := pair(t)
+	r.RecvMultishot(near, recvA)
+	if _, err := unix.Write(far, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	want := []byte("x")
+	r.Send(near, want, sendA, SendNow)
+	if err := r.SubmitAndSleep(2, -1); err != nil {
+		t.Fatal(err)
+	}
+	got := awaitAll(t, r, 2)
+	if len(got[sendA]) != 1 || got[sendA][0].Res != 1 || len(got[recvA]) != 1 || got[recvA][0].Res != 5 {
+		t.Fatalf("completions: %+v", got)
+	}
+
+	much := pattern(8 << 20)
+	r.Send(near, much, sendA, SendNow)
+	if err := r.SubmitAndSleep(1, -1); err != nil {
+		t.Fatal(err)
+	}
+	if c := awaitOf(t, r, sendA); c.Res <= 0 || int(c.Res) >= len(much) {
+		t.Errorf("a send of 8 MiB: %+v, want a part", c)
+	}
+	r.Send(near, want, sendA, SendNow)
+	if err := r.SubmitAndSleep(2, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if c := awaitOf(t, r, sendA); c.Errno() != unix.EAGAIN {
+		t.Errorf("a send without room: %+v, want EAGAIN", c)
+	}
+	quiet(t, r)
+	runtime.KeepAlive(want)
+	runtime.KeepAlive(much)
 }

@@ -12,6 +12,8 @@ const (
 	// SendAll makes the kernel retry a short send itself: one completion, with the whole length, or less only after an error
 	// or a cancel in the middle.
 	SendAll = unix.MSG_WAITALL
+	// SendNow makes a send complete when it is submitted: with less than the whole length, or -EAGAIN, if there is no room.
+	SendNow = unix.MSG_DONTWAIT
 	// SendMore says that more follows soon, so that TCP need not push a partial segment.
 	SendMore = unix.MSG_MORE
 

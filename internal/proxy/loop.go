@@ -30,6 +30,7 @@ type loop struct {
 	fx      session.Effects
 	gather  []byte      // what one event makes for one endpoint
 	plain   []byte      // what TLS deciphered
+	kept    spares      // for ciphertext
 	run     []*client   // granted a server in this turn
 	settled []*server   // at a boundary in this turn
 	sealed  []*endpoint // may be read again, and have plaintext that no event will bring
@@ -361,7 +362,7 @@ func (l *loop) send(ep *endpoint, b []byte) {
 		return
 	}
 	if ep.tls != nil {
-		ep.tls.write(b)
+		l.encipher(ep, b)
 	} else {
 		l.drv.send(ep, b)
 	}

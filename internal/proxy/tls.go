@@ -26,9 +26,11 @@ type feed struct {
 	cond    sync.Cond
 	in      []byte
 	off     int
+	lent    bool // in is the caller's, until keep
 	err     error
 	waiting bool // Read waits for bytes
 	out     func([]byte) error
+	whole   []byte   // while not nil, what is written goes here
 	raw     net.Conn // a server's handshake reads and writes here; nil otherwise
 }
 
@@ -49,6 +51,36 @@ func (f *feed) put(b []byte) {
 	f.mu.Unlock()
 }
 
+// lend is put without a copy, until keep.
+func (f *feed) lend(b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.off < len(f.in) {
+		f.in = append(f.in, b...)
+		return
+	}
+	f.in, f.off, f.lent = b, 0, true
+}
+
+// keep copies what is left of what was lent. A buffer that is read to its end
+// goes to others.
+func (f *feed) keep(others *spares) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch rest := f.in[f.off:]; {
+	case f.lent && len(rest) > 0:
+		f.in = append(others.take(len(rest)), rest...)
+	case !f.lent && len(rest) == 0:
+		others.give(f.in)
+		f.in = nil
+	case f.lent:
+		f.in = nil
+	default:
+		return
+	}
+	f.off, f.lent = 0, false
+}
+
 // fail ends every Read to come.
 func (f *feed) fail(err error) {
 	f.mu.Lock()
@@ -62,6 +94,21 @@ func (f *feed) hand(out func([]byte) error) {
 	f.mu.Lock()
 	f.waiting, f.raw, f.out = false, nil, out
 	f.mu.Unlock()
+}
+
+// gather makes Write collect behind b; gathered ends that.
+func (f *feed) gather(b []byte) {
+	f.mu.Lock()
+	f.whole = b
+	f.mu.Unlock()
+}
+
+func (f *feed) gathered() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.whole
+	f.whole = nil
+	return b
 }
 
 func (f *feed) Read(b []byte) (int, error) {
@@ -82,16 +129,19 @@ func (f *feed) Read(b []byte) (int, error) {
 	}
 	n := copy(b, f.in[f.off:])
 	f.off += n
-	if f.off == len(f.in) && cap(f.in) > 4096 {
-		f.in, f.off = nil, 0
-	}
 	return n, nil
 }
 
 func (f *feed) Write(b []byte) (int, error) {
 	f.mu.Lock()
-	raw, out := f.raw, f.out
+	raw, out, gathers := f.raw, f.out, f.whole != nil
+	if gathers {
+		f.whole = append(f.whole, b...)
+	}
 	f.mu.Unlock()
+	if gathers {
+		return len(b), nil
+	}
 	if raw != nil {
 		return raw.Write(b)
 	}
@@ -123,37 +173,61 @@ func (later) Temporary() bool { return true }
 
 var errLater net.Error = later{}
 
-func (t *tlsLayer) write(b []byte) { _, _ = t.conn.Write(b) }
+// encipher sends b in records. Several leave in one piece.
+func (l *loop) encipher(ep *endpoint, b []byte) {
+	t := ep.tls
+	if len(b) <= recordSize {
+		_, _ = t.conn.Write(b)
+		return
+	}
+	t.feed.gather(l.kept.take(len(b) + len(b)/16))
+	_, _ = t.conn.Write(b)
+	own := t.feed.gathered()
+	l.drv.send(ep, own)
+	l.kept.give(own)
+}
 
-// decipher feeds ciphertext and hands plaintext on. It must also run once
-// after the handshake: bytes may have come in already.
+// recordSize is the most plaintext in one record (RFC 8446, 5.1).
+const recordSize = 16 << 10
+
+// decipher feeds ciphertext and hands plaintext on, what there is of it at once.
+// It must also run once after the handshake: bytes may have come in already.
 func (l *loop) decipher(ep *endpoint, b []byte) {
 	t := ep.tls
-	if len(b) > 0 {
-		t.feed.put(b)
-	}
 	if !ep.deciphered() {
+		if len(b) > 0 {
+			t.feed.put(b)
+		}
 		return
 	}
 	if l.plain == nil {
-		l.plain = make([]byte, 32<<10)
+		l.plain = make([]byte, readSize)
 	}
+	t.feed.lend(b)
 	for !ep.closed && ep.stops == 0 {
-		n, err := t.conn.Read(l.plain)
+		n, err := t.read(l.plain)
 		if n > 0 {
 			l.data(ep, l.plain[:n])
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, errLater):
-			return
-		default:
-			if !ep.closed {
-				l.gone(ep, err)
-			}
-			return
+		if err == nil {
+			continue
 		}
+		if !errors.Is(err, errLater) && !ep.closed && ep.stops == 0 { // else it is met again
+			l.gone(ep, err)
+		}
+		break
 	}
+	t.feed.keep(&l.kept)
+}
+
+// read fills b with plaintext as far as there is some.
+func (t *tlsLayer) read(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = t.conn.Read(b[n:])
+		n += m
+	}
+	return n, err
 }
 
 // deciphered says whether the loop reads the plaintext: not during a client's

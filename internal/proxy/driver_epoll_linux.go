@@ -62,8 +62,6 @@ func newEpoll(s sink) (driver, error) {
 
 func (d *epoll) name() string { return "epoll" }
 
-func (d *epoll) bound() bool { return false }
-
 func (d *epoll) add(ep *endpoint) error {
 	var slot int32
 	if n := len(d.free); n > 0 {
@@ -243,7 +241,8 @@ func (d *epoll) takeReady() []*endpoint {
 // then blocks in a call the runtime knows of, so that it can take the P. Where
 // events come one by one it blocks at once.
 func (d *epoll) wait(wait int64) (int, error) {
-	if wait == 0 || !d.bustle.sparse() {
+	sparse := d.bustle.sparse()
+	if wait == 0 || !sparse {
 		n, errno := rawEpollWait(d.fd, d.events[:], 0)
 		if n > 0 || wait == 0 {
 			return ok(n, errno)
@@ -257,7 +256,9 @@ func (d *epoll) wait(wait int64) (int, error) {
 	if wait > 0 {
 		ms = int((wait + 999_999) / 1_000_000)
 	}
-	d.breath.take()
+	if sparse {
+		d.breath.take()
+	}
 	n, err := unix.EpollWait(d.fd, d.events[:], ms)
 	if errors.Is(err, unix.EINTR) {
 		return 0, nil

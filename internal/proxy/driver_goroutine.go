@@ -66,8 +66,6 @@ func newGoroutine(s sink) (driver, error) {
 
 func (d *goroutines) name() string { return "goroutine" }
 
-func (d *goroutines) bound() bool { return false }
-
 func (d *goroutines) add(ep *endpoint) error {
 	file := os.NewFile(uintptr(ep.fd), "socket") // waits through the runtime's poller: the socket does not block
 	if file == nil {

@@ -97,8 +97,6 @@ func newRing(s sink) (driver, error) {
 
 func (d *ring) name() string { return "io_uring" }
 
-func (d *ring) bound() bool { return true }
-
 func ringData(kind, gen, slot uint32) uint64 {
 	return uint64(kind)<<56 | uint64(gen&0xffffff)<<32 | uint64(slot)
 }

@@ -21,7 +21,7 @@ const (
 	roleServer
 )
 
-// endpoint is one socket of a loop. Only its loop touches it. It is the
+// endpoint is one socket of a loop. Only the loop's thread touches it. It is the
 // first field of whose it is, and role says what that is.
 type endpoint struct {
 	fd        int32
@@ -75,12 +75,10 @@ const (
 func (ep *endpoint) pending() int { return len(ep.out) - ep.sent }
 
 // driver moves bytes between the sockets and a loop. All methods but wake are
-// called by the loop's goroutine. Bytes given to received are valid during the
+// called on the loop's thread. Bytes given to received are valid during the
 // call only; what is not taken stays in endpoint.in by the loop's hand.
 type driver interface {
 	name() string
-	// bound: all calls must come from the thread that made it.
-	bound() bool
 	// add begins to receive from ep (to accept, for a listener).
 	add(ep *endpoint) error
 	// remove stops receiving and closes the socket once that is safe.

@@ -22,7 +22,7 @@ func (p *Proxy) facts(ctx context.Context, f func(l *loop)) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		<-done // the loop must not write what the caller already has
+		<-done // the loops' thread must not write what the caller already has
 		return ctx.Err()
 	}
 }

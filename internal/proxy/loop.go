@@ -13,7 +13,7 @@ import (
 	"spillway/internal/wire"
 )
 
-// loop is one goroutine with the clients and servers it owns.
+// loop is one locked OS thread with the clients and servers it owns.
 type loop struct {
 	proxy *Proxy
 	id    int
@@ -65,7 +65,7 @@ func newLoop(p *Proxy, id int) (*loop, error) {
 	return l, nil
 }
 
-// post hands work to the loop. It may be called from any goroutine.
+// post hands work to the loop's thread. It may be called from any goroutine.
 func (l *loop) post(f func()) {
 	l.mu.Lock()
 	l.mail = append(l.mail, f)
@@ -90,8 +90,7 @@ func (l *loop) woken() {
 // longestSleep lets Alive tell a quiet loop from a stuck one.
 const longestSleep = 1_000_000_000
 
-// serve is the loop. It has a thread of its own only where the driver wants one:
-// a locked goroutine changes threads twice whenever the scheduler has it.
+// serve is the loop. The driver is made on its thread: io_uring wants that.
 func (l *loop) serve(ready chan<- error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -99,9 +98,6 @@ func (l *loop) serve(ready chan<- error) error {
 	if err != nil {
 		ready <- err
 		return err
-	}
-	if !drv.bound() {
-		runtime.UnlockOSThread()
 	}
 	l.mu.Lock()
 	l.drv = drv

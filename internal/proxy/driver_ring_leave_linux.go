@@ -13,15 +13,18 @@ func (d *ring) remove(ep *endpoint) {
 	s := &d.slots[i]
 	ep.slot = -1
 	d.drop(s)
-	s.ep, s.ended = nil, nil
+	if s.ep = nil; s.ended != nil {
+		d.work(s).ended = nil
+	}
 	if s.sending == nil && ep.pending() > 0 && !ep.hung {
 		// The kernel reads them in order: the send comes before the cancel.
-		s.sending = ep.out[ep.sent:]
+		d.work(s).sending = ep.out[ep.sent:]
 		d.r.Send(int(s.fd), s.sending, d.submitted(i, ringSend), unix.MSG_DONTWAIT)
 	} else if s.sending == nil && ep.out != nil {
 		d.spares.give(ep.out)
 	}
 	ep.out, ep.sent, ep.fd = nil, 0, -1
+	d.rest(s)
 	d.leave(i)
 }
 
@@ -41,7 +44,7 @@ func (d *ring) vacate(i uint32) {
 	if left == nil {
 		unix.Close(int(s.fd))
 	}
-	*s = ringSlot{gen: s.gen, fd: -1}
+	*s = ringSlot{gen: s.gen, fd: -1, ringWork: &noWork}
 	d.free = append(d.free, i)
 	if left != nil {
 		left()
@@ -53,7 +56,7 @@ func (d *ring) vacate(i uint32) {
 func (d *ring) release(ep *endpoint, done func()) {
 	i := uint32(ep.slot)
 	s := &d.slots[i]
-	s.left = func() {
+	d.work(s).left = func() {
 		ep.slot = -1
 		done()
 	}

@@ -24,6 +24,7 @@ type ring struct {
 	due    []uint32 // have held bytes, or an end, to deliver
 	again  []uint32 // listeners that ran out of descriptors
 	spares spares
+	idle   []*ringWork // for slots that get something to do
 	rearm  time.Time
 	bustle bustle
 	breath breath
@@ -34,22 +35,56 @@ type ring struct {
 // ringSlot is what the kernel may know an endpoint by. It outlives the endpoint
 // until the last request is answered.
 type ringSlot struct {
-	ep       *endpoint // nil once removed
-	fd       int32
-	gen      uint32
-	flying   int32  // requests in flight
-	armed    bool   // a receive (or accept) is one of them
-	polled   bool   // a poll for the peer's end is one of them
-	single   bool   // received one buffer at a time: a long stream that pauses
-	waiting  bool   // on dirty
-	listed   bool   // on due
-	full     bool   // a send found no room: the next waits for it
+	ep        *endpoint // nil once removed
+	fd        int32
+	gen       uint32
+	flying    int32 // requests in flight
+	armed     bool  // a receive (or accept) is one of them
+	polled    bool  // a poll for the peer's end is one of them
+	single    bool  // received one buffer at a time: a long stream that pauses
+	waiting   bool  // on dirty
+	listed    bool  // on due
+	full      bool  // a send found no room: the next waits for it
+	over      bool  // the peer's end was seen
+	*ringWork       // noWork, or lent while there is something in it
+}
+
+// ringWork is what a slot has besides while bytes are on their way: most clients
+// of most poolers are idle.
+type ringWork struct {
 	sending  []byte // what the kernel reads
 	outgrown []byte // what sending is part of, if ep.out is another by now
 	held     []byte // received while the endpoint was stopped
 	ended    error  // the peer's end, not told yet
-	over     bool   // the peer's end was seen
 	left     func() // release: called instead of closing
+}
+
+// noWork is of slots that have none; it is only read.
+var noWork ringWork
+
+// work is the slot's own, to be written to.
+func (d *ring) work(s *ringSlot) *ringWork {
+	if s.ringWork != &noWork {
+		return s.ringWork
+	}
+	if n := len(d.idle) - 1; n >= 0 {
+		s.ringWork, d.idle = d.idle[n], d.idle[:n]
+	} else {
+		s.ringWork = new(ringWork)
+	}
+	return s.ringWork
+}
+
+// rest takes a slot's work back when nothing is left in it.
+func (d *ring) rest(s *ringSlot) {
+	w := s.ringWork
+	if w == &noWork || w.sending != nil || w.outgrown != nil || w.held != nil || w.ended != nil || w.left != nil {
+		return
+	}
+	s.ringWork = &noWork
+	if len(d.idle) < mostSmall {
+		d.idle = append(d.idle, w)
+	}
 }
 
 // Kinds of requests, in the user data's highest byte.
@@ -114,10 +149,10 @@ func (d *ring) add(ep *endpoint) error {
 		i, d.free = d.free[n-1], d.free[:n-1]
 	} else {
 		i = uint32(len(d.slots))
-		d.slots = append(d.slots, ringSlot{})
+		d.slots = append(d.slots, ringSlot{ringWork: &noWork})
 	}
 	s := &d.slots[i]
-	*s = ringSlot{ep: ep, fd: ep.fd, gen: s.gen + 1}
+	*s = ringSlot{ep: ep, fd: ep.fd, gen: s.gen + 1, ringWork: &noWork}
 	ep.slot = int32(i)
 	d.receive(i)
 	if ep.pending() > 0 {

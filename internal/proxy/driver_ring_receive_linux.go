@@ -101,7 +101,7 @@ func (d *ring) piece(i uint32, b []byte) {
 func (d *ring) hold(s *ringSlot, b []byte) {
 	if n := len(s.held) + len(b); n > cap(s.held) {
 		old := s.held
-		s.held = append(d.spares.take(2*n), old...)
+		d.work(s).held = append(d.spares.take(2*n), old...)
 		d.spares.give(old)
 	}
 	s.held = append(s.held, b...)
@@ -109,8 +109,11 @@ func (d *ring) hold(s *ringSlot, b []byte) {
 
 // drop forgets what is held.
 func (d *ring) drop(s *ringSlot) {
-	d.spares.give(s.held)
-	s.held = nil
+	if s.held != nil {
+		d.spares.give(s.held)
+		s.held = nil
+		d.rest(s)
+	}
 }
 
 // listen hears the peer's end on behalf of an endpoint that is not received from.
@@ -130,7 +133,7 @@ func (d *ring) end(i uint32, err error) {
 	}
 	s.over = true
 	if s.ep.role == roleServer && len(s.held) > 0 {
-		s.ended = err
+		d.work(s).ended = err
 		return
 	}
 	s.ep.hung = true
@@ -149,7 +152,10 @@ func (d *ring) deliver() {
 			continue
 		}
 		ep, held := s.ep, s.held
-		s.held = nil
+		if held != nil {
+			s.held = nil
+			d.rest(s)
+		}
 		if len(held) > 0 {
 			d.sink.received(ep, held)
 			d.spares.give(held)
@@ -159,6 +165,7 @@ func (d *ring) deliver() {
 		}
 		if err := s.ended; err != nil {
 			s.ended = nil
+			d.rest(s)
 			ep.hung = true
 			d.sink.hungUp(ep, err)
 			continue

@@ -62,7 +62,7 @@ func (d *ring) grow(s *ringSlot, more int) {
 	case s.sending == nil:
 		d.spares.give(old)
 	case s.outgrown == nil:
-		s.outgrown = old
+		s.outgrown = old // beside sending
 	default: // the kernel reads an earlier one
 		d.spares.give(old)
 	}
@@ -78,7 +78,7 @@ func (d *ring) flush(now bool) (atOnce int) {
 		if s.ep == nil || s.sending != nil || s.ep.pending() == 0 {
 			continue
 		}
-		s.sending = s.ep.out[s.ep.sent:]
+		d.work(s).sending = s.ep.out[s.ep.sent:]
 		how := uring.SendAll
 		if now && !s.full {
 			how = uring.SendNow
@@ -97,7 +97,10 @@ func (d *ring) sent(i uint32, c uring.CQE) {
 	if read == nil && ep == nil {
 		read = s.sending
 	}
-	s.sending, s.outgrown = nil, nil
+	if s.sending != nil {
+		s.sending, s.outgrown = nil, nil
+		d.rest(s)
+	}
 	d.spares.give(read)
 	if ep == nil {
 		return

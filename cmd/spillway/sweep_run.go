@@ -40,10 +40,13 @@ func (f *runFlags) flags(cmd *cobra.Command) {
 }
 
 func (f *runFlags) options() (node.SweepOptions, error) {
-	share, err := strconv.ParseFloat(strings.TrimSuffix(f.share, "%"), 64)
+	digits, signed := strings.CutSuffix(f.share, "%")
+	share, err := strconv.ParseFloat(digits, 64)
 	o := node.SweepOptions{Rate: f.rate, Share: share / 100, Beside: f.batch, Window: f.window, Zone: f.zone, Deadline: f.deadline, NoVacuum: f.noVacuum}
 	switch {
-	case err != nil || share <= 0 || share > 100:
+	case err != nil || !signed:
+		return o, usageError{fmt.Errorf("share %q is not a percentage: write a number and the sign, such as 25%%", f.share)}
+	case !(share > 0 && share <= 100):
 		return o, usageError{fmt.Errorf("share %q is not between 0%% and 100%%", f.share)}
 	case f.rate < 0:
 		return o, usageError{errors.New("rate is below 0")}

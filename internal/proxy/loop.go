@@ -304,7 +304,7 @@ func (l *loop) hungUp(ep *endpoint, err error) {
 	case ep.tls != nil && ep.deciphered() && (server || ep.stops == 0):
 		ep.tls.feed.fail(err)
 		l.decipher(ep, nil)
-	case server && ep.stops != 0 && ep.stops&stopDone == 0:
+	case server && ep.stops != 0:
 		ep.ofServer().ended = err
 	default:
 		l.gone(ep, err)

@@ -217,6 +217,9 @@ func (p *parser) seekExecute() bool {
 				return false
 			}
 		}
+		if p.takeSign('.') && p.now.kind == lexWord {
+			continue // a name, also where it is a keyword
+		}
 		if p.takeWord("as") {
 			return p.takeWord("execute")
 		}

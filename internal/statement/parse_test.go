@@ -44,6 +44,7 @@ func TestParseExecute(t *testing.T) {
 		{"EXPLAIN ANALYZE VERBOSE EXECUTE p", "p", "p", "", true},
 		{"CREATE TEMP TABLE x (a) AS EXECUTE p(1) WITH NO DATA", "p", "p", "1", true},
 		{"EXPLAIN CREATE TABLE x AS EXECUTE p", "p", "p", "", true},
+		{"CREATE TABLE x.as AS EXECUTE p", "p", "p", "", true},
 	}
 	for _, test := range tests {
 		text := []byte(test.text)
@@ -147,6 +148,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte("EXPLAIN (ANALYZE) EXECUTE p(1)"), true)
 	f.Add([]byte("CREATE TABLE x AS EXECUTE p(1) WITH DATA"), true)
+	f.Add([]byte("CREATE TABLE x.as AS EXECUTE p"), true)
 	f.Fuzz(func(t *testing.T, text []byte, conforming bool) {
 		effect := Scan(text, conforming)
 		check := func(what string, want Effect) {

@@ -131,6 +131,7 @@ var scanTexts = []struct {
 	{"CREATE RULE r AS ON INSERT TO t DO (DELETE FROM u; SELECT 1)", Write},
 	{"CREATE EXTENSION x", Write | Opaque},
 	{"CREATE TABLE x AS EXECUTE p", Write | Execute},
+	{"CREATE TABLE x.as AS EXECUTE p", Write | Execute},
 	{"EXPLAIN ANALYZE EXECUTE p", Execute},
 	{"SELECT 1 INTO LOCAL TEMP TABLE x", Write | Temp},
 	{"SELECT * FROM pg_temp.x", Read},

@@ -211,17 +211,20 @@ func (p *parser) seekExecute() bool {
 	if !p.takeWord("table") {
 		return false
 	}
-	for ; p.now.kind != lexEnd && p.now.kind != lexBroken && !p.isSign(';'); p.advance() {
-		if p.isSign('(') {
+	for p.now.kind != lexEnd && p.now.kind != lexBroken && !p.isSign(';') {
+		switch {
+		case p.isSign('('):
 			if _, ok := p.takeParens(); !ok {
 				return false
 			}
-		}
-		if p.takeSign('.') && p.now.kind == lexWord {
-			continue // a name, also where it is a keyword
-		}
-		if p.takeWord("as") {
+		case p.takeSign('.'):
+			if p.now.kind == lexWord {
+				p.advance() // a name, also where it is a keyword
+			}
+		case p.takeWord("as"):
 			return p.takeWord("execute")
+		default:
+			p.advance()
 		}
 	}
 	return false

@@ -119,6 +119,8 @@ func (f *fakePooler) Upstreams(context.Context) ([]proxy.UpstreamStat, error) {
 	return []proxy.UpstreamStat{{Name: "main", Usable: 97, Used: 20, Waiting: 3}}, nil
 }
 
+func (f *fakePooler) Held(string) int { return 0 }
+
 // fakeSystem records what systemd is told.
 type fakeSystem struct {
 	mu    sync.Mutex

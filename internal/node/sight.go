@@ -49,6 +49,9 @@ func (s *sight) Sight(ctx context.Context) (brake.Sight, error) {
 	return seen, nil
 }
 
+// Held implements brake.Traffic.
+func (s *sight) Held() int { return s.hot.Held(s.upstream) }
+
 // queue is the longest wait in a critical workload. Without one it is that of
 // whoever is no batch, and without workloads that of anyone.
 func (s *sight) queue(ctx context.Context, anyone time.Duration) (time.Duration, error) {

@@ -9,12 +9,16 @@ import (
 	"spillway/internal/wire"
 )
 
-// Watcher is what probes read of the hot path every second: one turn of each
-// loop, and nothing that a text must be taken apart for.
+// Watcher is what probes and sweeps read of the hot path while they work.
 type Watcher interface {
-	// Watch reads the holders and the workloads' counts. Crowds, which look at
-	// every client, are only counted where crowds is true.
+	// Watch reads the holders and the workloads' counts: one turn of each loop, and
+	// nothing that a text must be taken apart for. Crowds, which look at every
+	// client, are only counted where crowds is true.
 	Watch(ctx context.Context, crowds bool) (Watch, error)
+	// Held is how many servers of an upstream clients hold at this moment; 0 for
+	// one that is not known. It asks no loop and may be called thousands of times
+	// a second.
+	Held(upstream string) int
 }
 
 // Watch is one reading; the caller owns it.
@@ -144,6 +148,14 @@ var blameless = [reasonCount]bool{
 	queueTimeout: true, queueFull: true, waitTooLong: true, queryTimeout: true, transactionTimeout: true,
 	poolDisabled: true, poolKilled: true, poolerShutdown: true, loginFailing: true, serverGone: true,
 	setupFailed: true, slotReclaimed: true, workloadPaused: true, leakCapped: true,
+}
+
+// Held implements Watcher.
+func (p *Proxy) Held(upstream string) int {
+	if up := p.pools.upstream(upstream); up != nil {
+		return up.host.Held()
+	}
+	return 0
 }
 
 // Watch implements Watcher.

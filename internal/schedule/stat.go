@@ -91,6 +91,13 @@ func (h *Host) Snapshot(now int64) HostStat {
 	return st
 }
 
+// Held is how many servers clients hold now.
+func (h *Host) Held() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.shared.active + h.reserved.active
+}
+
 // Breaker returns how logins fare now.
 func (h *Host) Breaker(now int64) BreakerStat {
 	h.mu.Lock()

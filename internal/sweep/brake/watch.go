@@ -21,6 +21,8 @@ const lookWithin = 2 * time.Second
 // Traffic is what the proxy knows of the swept server's clients; joined in node.
 type Traffic interface {
 	Sight(ctx context.Context) (Sight, error)
+	// Held is how many servers clients hold at this moment. Cheap.
+	Held() int
 }
 
 // Config is what a Watch is made of.
@@ -135,6 +137,10 @@ func (w *Watch) look(ctx context.Context, conn *pgx.Conn) (Facts, *pgx.Conn, err
 			return f, nil, err
 		}
 		conn = made
+		// A look runs for 0.3 ms and takes 4 to plan, which PostgreSQL would do five times.
+		if _, err := conn.Exec(ctx, `SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE current_setting('server_version_num')::int >= 120000`); err != nil {
+			return f, conn, fmt.Errorf("set up the brakes' session: %w", err)
+		}
 	}
 	w.mu.Lock()
 	workers := w.workers

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"spillway/internal/pgtest"
+	"spillway/internal/sweep/brake"
 	"spillway/internal/sweep/plan"
 )
 
@@ -114,6 +116,53 @@ func meanwhile(t *testing.T, s *pgtest.Server, sql string) func() {
 		}
 		if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// busyProxy is a proxy whose clients hold two servers, one, none, and again.
+type busyProxy struct {
+	asked, gaps atomic.Int64
+}
+
+func (p *busyProxy) Sight(context.Context) (brake.Sight, error) {
+	return brake.Sight{Bounds: []float64{1}, Counts: make([]uint64, 2)}, nil
+}
+
+func (p *busyProxy) Held() int {
+	held := int(2 - (p.asked.Add(1)-1)%3)
+	if held == 0 {
+		p.gaps.Add(1)
+	}
+	return held
+}
+
+// TestBatchesInGaps: beside others batches begin where clients hold no server,
+// and alone nobody is asked.
+func TestBatchesInGaps(t *testing.T) {
+	t.Parallel()
+	s := pgtest.Start(t, pgtest.Options{})
+	for _, others := range []int{0, 1} {
+		s.Exec(t, "DROP SCHEMA IF EXISTS spillway CASCADE")
+		seed(t, s, 20_000, 90)
+		left := survivors(t, s, "NOT ("+doomed+")")
+		c, id := begin(t, s, plan.Order{Table: "sessions", Where: doomed, Strategy: plan.TID}, Options{Share: 0.5})
+		proxy := new(busyProxy)
+		c.Traffic = proxy
+		leave := func() {}
+		if others > 0 {
+			leave = newCrowd(t, s, others).leave
+		}
+		done, err := Run(t.Context(), c, id)
+		leave()
+		if err != nil || done.Phase != Done {
+			t.Fatalf("%d others: ended %+v, %v", others, done, err)
+		}
+		if after := survivors(t, s, "true"); after != left {
+			t.Errorf("%d others: %s rows left, %s were to be", others, after, left)
+		}
+		if gaps := proxy.gaps.Load(); gaps > 0 != (others > 0) {
+			t.Errorf("%d others: %d gaps were found for %d batches", others, gaps, done.Batches)
 		}
 	}
 }

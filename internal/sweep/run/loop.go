@@ -93,11 +93,11 @@ func (r *runner) hold(ctx context.Context, v brake.Verdict, wait time.Duration, 
 
 // rest waits between batches. A long rest is one in which to listen.
 func (r *runner) rest(ctx context.Context, d time.Duration) error {
-	end := time.Now().Add(d)
+	end := time.Now().Add(r.gap.Rest(d))
 	for {
 		left := time.Until(end)
 		if left <= 0 {
-			return nil
+			return r.between(ctx, d)
 		}
 		if err := sleep(ctx, min(left, poll)); err != nil {
 			return errStop
@@ -111,6 +111,21 @@ func (r *runner) rest(ctx context.Context, d time.Duration) error {
 			}
 		}
 	}
+}
+
+// between waits, after a rest of d, for a gap in the others' transactions.
+func (r *runner) between(ctx context.Context, d time.Duration) error {
+	if v, _ := r.watch.Verdict(); r.config.Traffic == nil || !v.Shared {
+		return nil
+	}
+	begun, waited := time.Now(), time.Duration(0)
+	for !r.gap.Open(r.config.Traffic.Held(), waited, d) {
+		if err := sleep(ctx, brake.GapEvery); err != nil {
+			return errStop
+		}
+		waited = time.Since(begun)
+	}
+	return nil
 }
 
 // wanted reads what a person wants while no batch does, and says that the

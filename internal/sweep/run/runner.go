@@ -45,6 +45,7 @@ type runner struct {
 	pair    pair
 	watch   *brake.Watch
 	pace    *brake.Pace
+	gap     brake.Gap
 	window  when.Window
 	keep    *keepFile
 	meter   meter

@@ -101,8 +101,7 @@ const prepared = `SELECT set_config('plan_cache_mode', 'force_generic_plan', fal
 const closing = `;
 	PREPARE spillway_close (bigint, bigint, jsonb, bigint, float8, text) AS
 	WITH saved AS (UPDATE spillway.sweep SET cursor = $3, deleted = deleted + $4, batches = batches + 1, active = $5, brake = $6, beat = clock_timestamp()
-		WHERE id = $1 AND fence = $2 AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1937204592 AND objid = %d AND objsubid = 2
-			AND granted AND pid = %d AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) RETURNING want)
+		WHERE id = $1 AND fence = $2 AND EXISTS (SELECT FROM pg_locks WHERE ` + tableLocks + ` AND objid = %d AND pid = %d) RETURNING want)
 	SELECT CASE count(*) WHEN 1 THEN min(want) ELSE ('the fence has fallen, ' || count(*))::int::text END FROM saved`
 
 // prepare prepares a statement of a leg, once.

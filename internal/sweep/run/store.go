@@ -205,9 +205,13 @@ func (j *Job) table(ctx context.Context, tx pgx.Tx, p *plan.Plan) error {
 // lockClass is the first half of the advisory locks' key: "swep".
 const lockClass = 0x73776570
 
+// tableLocks picks, of pg_locks, advisory locks of tables of this database that some
+// runner has; 1937204592 is lockClass, objid the table.
+const tableLocks = `locktype = 'advisory' AND classid = 1937204592 AND objsubid = 2 AND granted
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
 const columns = `id, name, current_database(), table_name, relation, job, cutoff, phase, want,
-	EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 1937204592 AND objid = sweep.relation AND objsubid = 2 AND granted
-	        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AND phase = 'running',
+	EXISTS (SELECT 1 FROM pg_locks WHERE ` + tableLocks + ` AND objid = sweep.relation) AND phase = 'running',
 	fence, holder, cursor, backlog, deleted, batches, kept, active, brake, reason, created, beat, ended`
 
 func (s *Sweep) fields() []any {

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -39,7 +42,7 @@ func (r *rig) loaded(ctx context.Context) error {
 	}
 	fmt.Printf("\nbeside TPC-B at %d transactions/s from %d clients through the proxy; p99 in ms, at most %s each\n\n", r.rate, r.clients, r.limit)
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "method\trows/s\tp50 without\twith\tp99 without\twith\trise\tby turn\tsweep is")
+	fmt.Fprintln(w, "method\trows/s\tp50 without\twith\tp99 without\twith\trise\tturn to rests\trest to rests\teach turn\tsweep is")
 	var sweep float64
 	for _, m := range methods() {
 		if !r.picked(m) {
@@ -79,7 +82,7 @@ func (r *rig) beside(ctx context.Context, pgbench string, m method, sweep *float
 		return err
 	}
 	defer fore.stop()
-	settle := 3 * time.Second // pgbench's first transactions find cold pools
+	settle := 10 * time.Second // pgbench's first transactions find cold pools and pages
 	if err := wait(ctx, settle+r.baseline); err != nil {
 		return err
 	}
@@ -117,17 +120,13 @@ type turn struct{ from, to time.Time }
 // row prints one method's line. turns begins and ends with one that bounds the
 // time that is looked at.
 func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, turns []turn) {
-	var with, without []float64
+	var work [][]float64
+	rests := [][]float64{s.between(turns[0].to, turns[1].from)}
 	var busy time.Duration
-	var each []string
 	for i := 1; i < len(turns)-1; i++ {
-		before, during, after := s.between(turns[i-1].to, turns[i].from), s.between(turns[i].from, turns[i].to), s.between(turns[i].to, turns[i+1].from)
-		if i == 1 {
-			without = slices.Clone(before)
-		}
-		with, without = append(with, during...), append(without, after...)
+		work = append(work, s.between(turns[i].from, turns[i].to))
+		rests = append(rests, s.between(turns[i].to, turns[i+1].from))
 		busy += turns[i].to.Sub(turns[i].from)
-		each = append(each, fmt.Sprintf("%+.0f", 100*(p99(during)/p99(append(before, after...))-1)))
 	}
 	rate := float64(rows) / busy.Seconds()
 	if m.name == "sweep" {
@@ -137,17 +136,54 @@ func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, 
 	if rate > 0 {
 		times = fmt.Sprintf("%.2g ×", *sweep/rate)
 	}
-	slices.Sort(with)
-	slices.Sort(without)
-	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\n", m.about, rate, latency.At(without, 0.5), latency.At(with, 0.5),
-		latency.At(without, 0.99), latency.At(with, 0.99), 100*(latency.At(with, 0.99)/latency.At(without, 0.99)-1), strings.Join(each, " "), times)
+	with, without := slices.Sorted(slices.Values(slices.Concat(work...))), slices.Sorted(slices.Values(slices.Concat(rests...)))
+	// Each turn against the rests around it, and each rest against those around
+	// that: what comes out where nothing differs.
+	var rises, control []float64
+	for i, during := range work {
+		rises = append(rises, p99(during)/p99(slices.Concat(rests[i:i+2]...)))
+	}
+	for i := 1; i < len(rests)-1; i++ {
+		control = append(control, p99(rests[i])/p99(slices.Concat(rests[i-1], rests[i+1])))
+	}
+	var each []string
+	for _, r := range rises {
+		each = append(each, fmt.Sprintf("%+.0f", 100*(r-1)))
+	}
+	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\t%s\t%s\n", m.about, rate, latency.At(without, 0.5), latency.At(with, 0.5),
+		latency.At(without, 0.99), latency.At(with, 0.99), 100*(latency.At(with, 0.99)/latency.At(without, 0.99)-1), mean(rises), mean(control), strings.Join(each, " "), times)
+}
+
+// draws is how many times turns are drawn for an interval.
+const draws = 4000
+
+// mean is the geometric mean of ratios as a rise, and the interval that holds 95
+// of 100 means of as many ratios drawn from these (Efron's percentile bootstrap).
+func mean(ratios []float64) string {
+	if len(ratios) < 2 {
+		return "-"
+	}
+	chance := rand.New(rand.NewPCG(1, 2)) // the same run is always told the same way
+	of := func(pick func(i int) float64) float64 {
+		sum := 0.0
+		for i := range ratios {
+			sum += math.Log(pick(i))
+		}
+		return 100 * (math.Exp(sum/float64(len(ratios))) - 1)
+	}
+	var found []float64
+	for range draws {
+		found = append(found, of(func(int) float64 { return ratios[chance.IntN(len(ratios))] }))
+	}
+	slices.Sort(found)
+	return fmt.Sprintf("%+.1f %% (%+.0f to %+.0f)", of(func(i int) float64 { return ratios[i] }), found[draws/40], found[draws-1-draws/40])
 }
 
 // byNode lets the running node sweep, which sees its own clients, in turns.
 func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, turns []turn, err error) {
 	node := newNodeSweep(r, filepath.Join(pooler.Dir, "state", "admin.sock"))
 	defer node.http.CloseIdleConnections()
-	if err := node.ask("run", "public.sessions", "--where", condition, "--share", r.share, "--batch", r.batch.String(), "--yes", "--detach"); err != nil {
+	if err := node.run("public.sessions", "--where", condition, "--share", r.share, "--batch", r.batch.String(), "--yes", "--detach"); err != nil {
 		return 0, nil, err
 	}
 	for i := range r.turns {
@@ -164,7 +200,7 @@ func (r *rig) byNode(ctx context.Context, pooler *pgtest.Pooler) (rows int64, tu
 		if err := wait(ctx, r.baseline); err != nil {
 			return rows, nil, err
 		}
-		if err := node.ask("resume", "public.sessions", "--detach"); err != nil {
+		if err := node.post(ctx, "resume"); err != nil {
 			return rows, nil, err
 		}
 	}
@@ -184,10 +220,35 @@ func newNodeSweep(r *rig, socket string) *nodeSweep {
 	}}}}
 }
 
-func (n *nodeSweep) ask(args ...string) error {
-	args = append(append([]string{"sweep"}, args...), "--socket", n.socket, "-o", "json", "--database", "bench")
+// run starts the sweep as a person would.
+func (n *nodeSweep) run(args ...string) error {
+	args = append(append([]string{"sweep", "run"}, args...), "--socket", n.socket, "-o", "json", "--database", "bench")
 	if out, err := exec.Command(n.binary, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w: %s", args, err, out)
+	}
+	return nil
+}
+
+// post pauses or resumes it without a process of its own, which would be a burden
+// of this machine that a sweep is not.
+func (n *nodeSweep) post(ctx context.Context, verb string) error {
+	body := `{"database":"bench","sweep":"public.sessions"}`
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/sweeps/"+verb, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := n.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("%s the sweep: %w", verb, err)
+	}
+	defer answer.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(answer.Body, 1<<16))
+	if err == nil && answer.StatusCode >= http.StatusBadRequest {
+		err = fmt.Errorf("%s: %s", answer.Status, said)
+	}
+	if err != nil {
+		return fmt.Errorf("%s the sweep: %w", verb, err)
 	}
 	return nil
 }
@@ -263,7 +324,7 @@ func (n *nodeSweep) until(ctx context.Context, d time.Duration) (rows int64, pha
 			fmt.Fprintln(os.Stderr, time.Now().Format("15:04:05.0"), now)
 		}
 		if time.Now().After(pause) {
-			if err := n.ask("pause", "public.sessions"); err != nil {
+			if err := n.post(ctx, "pause"); err != nil {
 				return 0, "", err
 			}
 			pause = pause.Add(time.Hour)

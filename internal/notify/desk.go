@@ -29,6 +29,7 @@ type Desk struct {
 	work   sync.WaitGroup
 	dirty  chan struct{} // holds one token: there is something to keep
 	life   sync.Mutex    // held over Start, Keep and Stop; taken before mu
+	giving sync.Mutex    // held while an alarm goes to every lane; taken before mu
 
 	mu       sync.Mutex
 	lanes    map[string]*lane             // guarded by mu
@@ -126,6 +127,10 @@ func (d *Desk) Take(a alarm.Alarm) {
 		return
 	}
 	a = a.Bounded()
+	// One after the other: a channel that fails with this alarm is an alarm itself,
+	// and no other channel is to have that first.
+	d.giving.Lock()
+	defer d.giving.Unlock()
 	now := time.Now()
 	for _, l := range d.all() {
 		l.take(a, now)

@@ -153,7 +153,7 @@ var blameless = [reasonCount]bool{
 // Held implements Watcher.
 func (p *Proxy) Held(upstream string) int {
 	if up := p.pools.upstream(upstream); up != nil {
-		return up.host.Held()
+		return up.host.Busy()
 	}
 	return 0
 }

@@ -91,6 +91,7 @@ func (m *model) restCounts() {
 	}
 	same("waiting", h.waiting, len(m.waiters))
 	same("held", h.held, m.held())
+	same("busy", h.Busy(), m.count(func(x *modelServer) bool { return x.state == Active }))
 	for _, w := range append([]*Workload{h.operators}, h.workloads...) {
 		same("in use of "+w.cfg.Name, w.inUse, m.inUse(w))
 		same("coming to "+w.cfg.Name, w.coming, m.comingTo(w))

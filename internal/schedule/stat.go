@@ -91,8 +91,8 @@ func (h *Host) Snapshot(now int64) HostStat {
 	return st
 }
 
-// Held is how many servers clients hold now.
-func (h *Host) Held() int {
+// Busy is how many servers clients hold now, operators' included.
+func (h *Host) Busy() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.shared.active + h.reserved.active

@@ -138,7 +138,7 @@ func (w *Watch) look(ctx context.Context, conn *pgx.Conn) (Facts, *pgx.Conn, err
 		}
 		conn = made
 		// A look runs for 0.3 ms and takes 4 to plan, which PostgreSQL would do five times.
-		if _, err := conn.Exec(ctx, `SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE current_setting('server_version_num')::int >= 120000`); err != nil {
+		if _, err := conn.Exec(ctx, target.GenericPlans); err != nil {
 			return f, conn, fmt.Errorf("set up the brakes' session: %w", err)
 		}
 	}

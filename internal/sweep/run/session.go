@@ -88,7 +88,7 @@ func (s *session) setUp(ctx context.Context, sweep *Sweep, first uint32) error {
 // has 1 ms: parsing and planning anew was a sixth of it. Plans are generic, or
 // PostgreSQL plans a range of pages anew each time for being so much smaller
 // than it takes a range to be.
-const prepared = `SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE current_setting('server_version_num')::int >= 120000;
+const prepared = target.GenericPlans + `;
 	PREPARE spillway_want (bigint, bigint) AS SELECT want FROM spillway.sweep WHERE id = $1 AND fence = $2 FOR UPDATE;
 	PREPARE spillway_node (oid) AS SELECT pg_relation_filenode($1);
 	PREPARE spillway_save (bigint, bigint, jsonb, bigint, bigint, float8, text) AS UPDATE spillway.sweep SET cursor = $3, deleted = deleted + $4, batches = batches + 1,

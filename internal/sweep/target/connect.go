@@ -64,6 +64,10 @@ func Close(conn *pgx.Conn) {
 	_ = conn.Close(ctx) // the server may be gone already
 }
 
+// GenericPlans makes a session plan each prepared statement once, instead of five
+// times first to see whether the values matter. Server 12 and later know it.
+const GenericPlans = `SELECT set_config('plan_cache_mode', 'force_generic_plan', false) WHERE current_setting('server_version_num')::int >= 120000`
+
 // Direct refuses a session that a pooler lends: locks, settings and the backend
 // that the brakes look at would be another's after every transaction.
 func Direct(ctx context.Context, conn *pgx.Conn) error {

@@ -215,8 +215,15 @@ func TestPairLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPairing(t, "")
 			p.launch(t)
-			p.do(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'spillway sweep test' AND pid <> pg_backend_pid() AND query LIKE '%spillway_leg_%'
-				AND pid `+which+` (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)`)
+			// Between two deletes it is in a commit, and is not found.
+			p.until("its session is ended", func(Progress) bool {
+				tag, err := p.hand.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'spillway sweep test' AND pid <> pg_backend_pid() AND query LIKE '%spillway_leg_%'
+					AND pid `+which+` (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)`)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return tag.RowsAffected() == 1
+			})
 			p.ends(t)
 			if p.count(bothBack)+p.count(connection) == 0 {
 				t.Error("no session was missed")

@@ -97,7 +97,7 @@ func (r *runner) rest(ctx context.Context, d time.Duration) error {
 	for {
 		left := time.Until(end)
 		if left <= 0 {
-			return r.between(ctx, d)
+			return r.between(ctx)
 		}
 		if err := sleep(ctx, min(left, poll)); err != nil {
 			return errStop
@@ -113,13 +113,13 @@ func (r *runner) rest(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// between waits, after a rest of d, for a gap in the others' transactions.
-func (r *runner) between(ctx context.Context, d time.Duration) error {
+// between waits for a gap in the others' transactions.
+func (r *runner) between(ctx context.Context) error {
 	if v, _ := r.watch.Verdict(); r.config.Traffic == nil || !v.Shared {
 		return nil
 	}
 	begun, waited := time.Now(), time.Duration(0)
-	for !r.gap.Open(r.config.Traffic.Held(), waited, d) {
+	for !r.gap.Open(r.config.Traffic.Held(), waited) {
 		if err := sleep(ctx, brake.GapEvery); err != nil {
 			return errStop
 		}

@@ -42,7 +42,7 @@ func (r *rig) loaded(ctx context.Context) error {
 	}
 	fmt.Printf("\nbeside TPC-B at %d transactions/s from %d clients through the proxy; p99 in ms, at most %s each\n\n", r.rate, r.clients, r.limit)
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "method\trows/s\tp50 without\twith\tp99 without\twith\trise\tturn to rests\trest to rests\teach turn\tsweep is")
+	fmt.Fprintln(w, "method\trows/s\tp50 without\twith\tp99 without\twith\trise\twhile the host is quiet\tturn to rests\trest to rests\teach turn\tsweep is")
 	var sweep float64
 	for _, m := range methods() {
 		if !r.picked(m) {
@@ -82,6 +82,8 @@ func (r *rig) beside(ctx context.Context, pgbench string, m method, sweep *float
 		return err
 	}
 	defer fore.stop()
+	watch := watchHost(ctx)
+	defer watch.stop()
 	settle := 10 * time.Second // pgbench's first transactions find cold pools and pages
 	if err := wait(ctx, settle+r.baseline); err != nil {
 		return err
@@ -110,23 +112,35 @@ func (r *rig) beside(ctx context.Context, pgbench string, m method, sweep *float
 	if err != nil {
 		return err
 	}
-	latencies.row(w, m, rows, sweep, append([]turn{{to: began}}, append(turns, turn{from: end})...))
+	watch.stop()
+	latencies.row(w, m, watch, rows, sweep, append([]turn{{to: began}}, append(turns, turn{from: end})...))
 	return nil
 }
 
 // turn is when a method was at work.
 type turn struct{ from, to time.Time }
 
+// onset is left out at the begin of each turn and of each rest: a sweep logs in
+// and looks around once an hour, not three times a minute.
+const onset = time.Second
+
 // row prints one method's line. turns begins and ends with one that bounds the
 // time that is looked at.
-func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, turns []turn) {
-	var work [][]float64
-	rests := [][]float64{s.between(turns[0].to, turns[1].from)}
+func (s samples) row(w *tabwriter.Writer, m method, h *host, rows int64, sweep *float64, turns []turn) {
+	var work, rests [][]float64
+	between := []turn{{turns[0].to, turns[1].from}}
+	var during []turn
 	var busy time.Duration
 	for i := 1; i < len(turns)-1; i++ {
-		work = append(work, s.between(turns[i].from, turns[i].to))
-		rests = append(rests, s.between(turns[i].to, turns[i+1].from))
+		during = append(during, turn{turns[i].from.Add(onset), turns[i].to})
+		between = append(between, turn{turns[i].to.Add(onset), turns[i+1].from})
 		busy += turns[i].to.Sub(turns[i].from)
+	}
+	for _, t := range during {
+		work = append(work, s.between(t.from, t.to))
+	}
+	for _, t := range between {
+		rests = append(rests, s.between(t.from, t.to))
 	}
 	rate := float64(rows) / busy.Seconds()
 	if m.name == "sweep" {
@@ -150,8 +164,8 @@ func (s samples) row(w *tabwriter.Writer, m method, rows int64, sweep *float64, 
 	for _, r := range rises {
 		each = append(each, fmt.Sprintf("%+.0f", 100*(r-1)))
 	}
-	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\t%s\t%s\n", m.about, rate, latency.At(without, 0.5), latency.At(with, 0.5),
-		latency.At(without, 0.99), latency.At(with, 0.99), 100*(latency.At(with, 0.99)/latency.At(without, 0.99)-1), mean(rises), mean(control), strings.Join(each, " "), times)
+	fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%+.0f %%\t%s\t%s\t%s\t%s\t%s\n", m.about, rate, latency.At(without, 0.5), latency.At(with, 0.5),
+		latency.At(without, 0.99), latency.At(with, 0.99), 100*(latency.At(with, 0.99)/latency.At(without, 0.99)-1), h.quietly(s, between, during), mean(rises), mean(control), strings.Join(each, " "), times)
 }
 
 // draws is how many times turns are drawn for an interval.
@@ -302,7 +316,7 @@ func (n *nodeSweep) list(ctx context.Context, path string) ([]seen, error) {
 
 // until lets it run so long, or to its end, and then pauses it.
 func (n *nodeSweep) until(ctx context.Context, d time.Duration) (rows int64, phase string, err error) {
-	pause, brake, begun := time.Now().Add(d), "", false
+	pause, brake, begun, asked := time.Now().Add(d), "", false, false
 	for {
 		now, err := n.now(ctx)
 		if err != nil {
@@ -327,9 +341,17 @@ func (n *nodeSweep) until(ctx context.Context, d time.Duration) (rows int64, pha
 			if err := n.post(ctx, "pause"); err != nil {
 				return 0, "", err
 			}
-			pause = pause.Add(time.Hour)
+			pause, asked = pause.Add(time.Hour), true
 		}
-		if err := wait(ctx, 500*time.Millisecond); err != nil {
+		// Rarely, unless somebody looks on: to ask is a burden too.
+		every := 5 * time.Second
+		switch {
+		case asked:
+			every = 50 * time.Millisecond
+		case n.verbose:
+			every = 500 * time.Millisecond
+		}
+		if err := wait(ctx, min(every, max(time.Until(pause), 0))); err != nil {
 			return 0, "", err
 		}
 	}

@@ -24,6 +24,7 @@ const (
 type Gap struct {
 	looks []int // servers held when a wait began, the last ones, in no order
 	next  int   // the oldest of them, once there are gapLooks
+	usual int   // their median, the lower one of two
 	late  time.Duration
 }
 
@@ -41,7 +42,7 @@ func (g *Gap) Open(held int, waited time.Duration) bool {
 	if waited == 0 {
 		g.look(held)
 	}
-	if held > g.usual() && waited < gapWait {
+	if held > g.usual && waited < gapWait {
 		return false
 	}
 	g.late = min(g.late+waited, mostLate)
@@ -51,17 +52,10 @@ func (g *Gap) Open(held int, waited time.Duration) bool {
 func (g *Gap) look(held int) {
 	if len(g.looks) < gapLooks {
 		g.looks = append(g.looks, held)
-		return
-	}
-	g.looks[g.next] = held
-	g.next = (g.next + 1) % gapLooks
-}
-
-// usual is the median of the looks, the lower one of two.
-func (g *Gap) usual() int {
-	if len(g.looks) == 0 {
-		return 0
+	} else {
+		g.looks[g.next] = held
+		g.next = (g.next + 1) % gapLooks
 	}
 	sorted := slices.Sorted(slices.Values(g.looks))
-	return sorted[(len(sorted)-1)/2]
+	g.usual = sorted[(len(sorted)-1)/2]
 }

@@ -127,7 +127,6 @@ const onset = time.Second
 // row prints one method's line. turns begins and ends with one that bounds the
 // time that is looked at.
 func (s samples) row(w *tabwriter.Writer, m method, h *host, rows int64, sweep *float64, turns []turn) {
-	var work, rests [][]float64
 	between := []turn{{turns[0].to, turns[1].from}}
 	var during []turn
 	var busy time.Duration
@@ -136,12 +135,7 @@ func (s samples) row(w *tabwriter.Writer, m method, h *host, rows int64, sweep *
 		between = append(between, turn{turns[i].to.Add(onset), turns[i+1].from})
 		busy += turns[i].to.Sub(turns[i].from)
 	}
-	for _, t := range during {
-		work = append(work, s.between(t.from, t.to))
-	}
-	for _, t := range between {
-		rests = append(rests, s.between(t.from, t.to))
-	}
+	work, rests := s.each(during), s.each(between)
 	rate := float64(rows) / busy.Seconds()
 	if m.name == "sweep" {
 		*sweep = rate
@@ -154,8 +148,8 @@ func (s samples) row(w *tabwriter.Writer, m method, h *host, rows int64, sweep *
 	// Each turn against the rests around it, and each rest against those around
 	// that: what comes out where nothing differs.
 	var rises, control []float64
-	for i, during := range work {
-		rises = append(rises, p99(during)/p99(slices.Concat(rests[i:i+2]...)))
+	for i, ms := range work {
+		rises = append(rises, p99(ms)/p99(slices.Concat(rests[i:i+2]...)))
 	}
 	for i := 1; i < len(rests)-1; i++ {
 		control = append(control, p99(rests[i])/p99(slices.Concat(rests[i-1], rests[i+1])))
@@ -409,6 +403,14 @@ func (f *foreground) read() (samples, error) {
 type samples []latency.Transaction
 
 func (s samples) between(from, to time.Time) []float64 { return latency.Between(s, from, to) }
+
+// each are the durations in each of the turns.
+func (s samples) each(turns []turn) (ms [][]float64) {
+	for _, t := range turns {
+		ms = append(ms, s.between(t.from, t.to))
+	}
+	return ms
+}
 
 // p99 of values in any order.
 func p99(ms []float64) float64 { return latency.At(slices.Sorted(slices.Values(ms)), 0.99) }
